@@ -1,0 +1,49 @@
+"""What the modules that own tables need to define them the same way on both engines."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import MetaData, Text, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+    from customhouse.database.engine import Transaction
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Names are ordered by their bytes: pages of a listing must be the same on every engine.
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def now() -> int:
+    """The time in microseconds since 1970, UTC: how every time is stored."""
+    return time.time_ns() // 1000
+
+
+def insert(tx: Transaction, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, in the words of the transaction's engine."""
+    if tx.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def lock(tx: Transaction, name: str) -> None:
+    """Let transactions that take the same lock run one after the other, until each ends.
+
+    On SQLite every writing transaction does that anyway.
+    """
+    if tx.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+        tx.execute(select(func.pg_advisory_xact_lock(key)))

@@ -1,0 +1,390 @@
+"""The table of everything that can go wrong, and the one exception that carries an entry of it.
+
+Every entry tells four things: the HTTP status, the code that the OCI distribution spec (section
+"Error Codes") has for it, what is wrong, and what to do about it. The two HTTP edges and the
+command line turn a `Failure` into their own form; nothing else decides on a status or a wording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the table. `message` and `hint` are templates over the failure's fields."""
+
+    status: int
+    wire: str
+    message: str
+    hint: str = ""
+
+
+class Code(Enum):
+    """The table. The name is stable: scripts may rely on it."""
+
+    # Names and references
+    NAME_INVALID = Entry(
+        400,
+        "NAME_INVALID",
+        "invalid repository name: {reason}",
+        "Names are PROJECT/IMAGE in lower case, for example my-project/web/api.",
+    )
+    NAME_UNKNOWN = Entry(
+        404,
+        "NAME_UNKNOWN",
+        "repository {name} is not known here",
+        "Check the spelling, or push an image to create it.",
+    )
+    PROJECT_UNKNOWN = Entry(
+        404,
+        "NAME_UNKNOWN",
+        "project {project} is not known here",
+        "Create the project first, or ask its administrator for access.",
+    )
+    TAG_INVALID = Entry(
+        400,
+        "MANIFEST_INVALID",
+        "invalid tag: {reason}",
+        "A tag is 1 to 128 letters, digits, dots, dashes and underscores,"
+        " and does not begin with a dot or a dash.",
+    )
+    REFERENCE_INVALID = Entry(
+        400,
+        "NAME_INVALID",
+        "invalid image reference {reference}: {reason}",
+        "Write HOST/PROJECT/IMAGE:TAG or HOST/PROJECT/IMAGE@sha256:DIGEST.",
+    )
+    DIGEST_INVALID = Entry(
+        400,
+        "DIGEST_INVALID",
+        "invalid digest: {reason}",
+        "A digest is sha256: and 64 lower-case hexadecimal digits, or sha512: and 128.",
+    )
+    DIGEST_MISMATCH = Entry(
+        400,
+        "DIGEST_INVALID",
+        "the content received has digest {actual}, not {expected}",
+        "The bytes changed on the way; send them again.",
+    )
+
+    # Blobs and uploads
+    BLOB_UNKNOWN = Entry(
+        404,
+        "BLOB_UNKNOWN",
+        "blob {digest} is not in this repository",
+        "Push the blob, or mount it from a repository that has it.",
+    )
+    BLOB_LOST = Entry(
+        500,
+        "UNKNOWN",
+        "blob {digest} is registered but its content cannot be read",
+        "Push the same content again to restore it, and check the disk of the server.",
+    )
+    UPLOAD_UNKNOWN = Entry(
+        404,
+        "BLOB_UPLOAD_UNKNOWN",
+        "upload {upload} is not known here",
+        "It was finished, cancelled or has expired; start a new one.",
+    )
+    UPLOAD_INVALID = Entry(
+        400,
+        "BLOB_UPLOAD_INVALID",
+        "the upload cannot go on: {reason}",
+        "Ask for its offset with GET and resume from there.",
+    )
+    UPLOAD_BUSY = Entry(
+        409,
+        "BLOB_UPLOAD_INVALID",
+        "another request is writing to upload {upload}",
+        "Wait for it to end, then ask for the offset with GET and resume from there.",
+    )
+    RANGE_INVALID = Entry(
+        416,
+        "BLOB_UPLOAD_INVALID",
+        "the chunk begins at {start} but the upload stands at {offset}",
+        "Resume from the offset that the Range header of this answer gives.",
+    )
+    RANGE_UNSATISFIABLE = Entry(
+        416,
+        "SIZE_INVALID",
+        "the range {range} lies outside the blob of {size} bytes",
+        "Ask for a range within the size that HEAD gives.",
+    )
+    SIZE_INVALID = Entry(
+        400,
+        "SIZE_INVALID",
+        "the length of the content is wrong: {reason}",
+        "Send as many bytes as the headers say.",
+    )
+    BLOB_TOO_LARGE = Entry(
+        413,
+        "SIZE_INVALID",
+        "the blob is larger than the {limit} bytes that this server takes",
+        "Raise registry.max_blob_bytes in the settings, or split the content.",
+    )
+    STORAGE_FULL = Entry(
+        507,
+        "TOOMANYREQUESTS",
+        "there is no space left to store this",
+        "Free or add disk space on the server, then push again; nothing stored was lost.",
+    )
+
+    # Manifests
+    MANIFEST_UNKNOWN = Entry(
+        404,
+        "MANIFEST_UNKNOWN",
+        "manifest {reference} is not in this repository",
+        "List the tags to see what is there.",
+    )
+    MANIFEST_INVALID = Entry(
+        400,
+        "MANIFEST_INVALID",
+        "invalid manifest: {reason}",
+        "Push an OCI image manifest or index, or a Docker schema 2 manifest or list.",
+    )
+    MANIFEST_SCHEMA1 = Entry(
+        400,
+        "MANIFEST_INVALID",
+        "Docker schema 1 manifests are not taken",
+        "Push again with a client that writes schema 2 or OCI manifests (Docker 1.10 and newer).",
+    )
+    MANIFEST_TOO_LARGE = Entry(
+        413,
+        "MANIFEST_INVALID",
+        "the manifest is larger than {limit} bytes",
+        "Move large annotations or data fields into blobs.",
+    )
+    MANIFEST_BLOB_UNKNOWN = Entry(
+        400,
+        "MANIFEST_BLOB_UNKNOWN",
+        "the manifest refers to content that is not in this repository: {digests}",
+        "Push the blobs and child manifests first, then the manifest.",
+    )
+
+    CONTENT_IN_USE = Entry(
+        405,
+        "UNSUPPORTED",
+        "{digest} is part of {user}",
+        "Delete that manifest first.",
+    )
+
+    # Listing
+    PAGINATION_INVALID = Entry(
+        400,
+        "PAGINATION_NUMBER_INVALID",
+        "invalid page: {reason}",
+        "n is a number from 0 to {limit}; last is the last name of the page before.",
+    )
+
+    # Who may do what
+    UNAUTHORIZED = Entry(
+        401,
+        "UNAUTHORIZED",
+        "sign-in is needed for this",
+        "Run docker login HOST, or send a bearer token from the realm in WWW-Authenticate.",
+    )
+    CREDENTIALS_INVALID = Entry(
+        401,
+        "UNAUTHORIZED",
+        "the user name or the password is wrong",
+        "Check both and sign in again.",
+    )
+    TOKEN_INVALID = Entry(
+        401,
+        "UNAUTHORIZED",
+        "the token is not valid: {reason}",
+        "Ask for a new token at the realm in WWW-Authenticate.",
+    )
+    SCOPE_INSUFFICIENT = Entry(
+        401,
+        "UNAUTHORIZED",
+        "the token does not cover this repository",
+        "Ask for a token with the scope in WWW-Authenticate.",
+    )
+    DENIED = Entry(
+        403,
+        "DENIED",
+        "permission {permission} is missing on {resource}",
+        "Ask an administrator of the project for a role that has it.",
+    )
+
+    # Requests as such
+    PATH_UNKNOWN = Entry(
+        404,
+        "NAME_UNKNOWN",
+        "there is nothing at this path",
+        "The API begins at /v2/ (images) and /v1/ (everything else).",
+    )
+    METHOD_UNSUPPORTED = Entry(
+        405,
+        "UNSUPPORTED",
+        "{method} is not possible here",
+        "This path answers {allowed}.",
+    )
+    UNSUPPORTED = Entry(
+        400,
+        "UNSUPPORTED",
+        "this is not supported: {reason}",
+        "See the documentation for what is.",
+    )
+    REQUEST_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the request is malformed: {reason}",
+        "Check the request against the API reference.",
+    )
+    REQUEST_TIMEOUT = Entry(
+        408,
+        "BLOB_UPLOAD_INVALID",
+        "the request body stopped arriving",
+        "What arrived is kept: ask for the offset with GET and resume from there.",
+    )
+    TOO_MANY_REQUESTS = Entry(
+        429,
+        "TOOMANYREQUESTS",
+        "too many requests",
+        "Wait for the seconds that Retry-After gives, then try again.",
+    )
+    INTERNAL = Entry(
+        500,
+        "UNKNOWN",
+        "the server failed at this; the failure is in its log under request {request}",
+        "Try again; if it stays, give the request's number to the administrator.",
+    )
+    UNAVAILABLE = Entry(
+        503,
+        "UNAVAILABLE",
+        "the server cannot do this at the moment: {reason}",
+        "Try again in a few seconds.",
+    )
+
+    # Analysis
+    ARCHIVE_CORRUPT = Entry(
+        422,
+        "UNSUPPORTED",
+        "the layer cannot be read: {reason}",
+        "Build and push the image again.",
+    )
+    ARCHIVE_LIMIT = Entry(
+        422,
+        "UNSUPPORTED",
+        "the layer exceeds a limit of the analysis: {reason}",
+        "Raise the limit under analysis in the settings if the image is trusted.",
+    )
+    ANALYSIS_UNSUPPORTED = Entry(
+        422,
+        "UNSUPPORTED",
+        "the image cannot be analysed: {reason}",
+        "docs/accuracy.md lists the systems that are recognised.",
+    )
+    VERSION_INVALID = Entry(
+        422,
+        "UNSUPPORTED",
+        "{version} is not a valid {scheme} version",
+        "The package is listed but not matched with advisories.",
+    )
+    ADVISORY_INVALID = Entry(
+        422,
+        "UNSUPPORTED",
+        "the advisory cannot be read: {reason}",
+        "The record is left out and counted; the rest of the feed is loaded.",
+    )
+    FEED_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the feed cannot be read: {reason}",
+        "Give a JSON file, a folder or a zip of advisories in OSV format.",
+    )
+    OPERATION_UNKNOWN = Entry(
+        404,
+        "UNSUPPORTED",
+        "operation {operation} is not known here",
+        "It may have been removed; start it again.",
+    )
+
+    # Start and settings
+    SETTINGS_INVALID = Entry(
+        500,
+        "UNKNOWN",
+        "the settings are wrong: {reason}",
+        "The settings are described in docs/reference/settings.md.",
+    )
+    DATABASE_NEWER = Entry(
+        500,
+        "UNKNOWN",
+        "the database was written by a newer version (schema {revision})",
+        "Start the newer version, or restore the copy of the database made before its upgrade.",
+    )
+
+    # The command line's own
+    SERVER_UNREACHABLE = Entry(
+        503,
+        "UNAVAILABLE",
+        "{server} cannot be reached: {reason}",
+        "Check the address, and that the server runs.",
+    )
+    NOT_SIGNED_IN = Entry(
+        401,
+        "UNAUTHORIZED",
+        "not signed in{where}",
+        "Run customhouse auth login HOST --username U --password-stdin,"
+        " or set CUSTOMHOUSE_SERVER, CUSTOMHOUSE_USERNAME and CUSTOMHOUSE_PASSWORD.",
+    )
+    IMAGE_UNKNOWN = Entry(
+        404,
+        "MANIFEST_UNKNOWN",
+        "there is no image {image}",
+        "List what is there: customhouse images list-tags HOST/PROJECT/IMAGE.",
+    )
+    IMAGE_HAS_TAGS = Entry(
+        409,
+        "DENIED",
+        "{image} has tags: {tags}",
+        "Add --force-delete-tags to delete the tags with it.",
+    )
+
+
+class Failure(Exception):  # noqa: N818  - it is the failure of an operation, not a mistake in code
+    """An operation failed for a reason of the table.
+
+    Args:
+        code: the entry.
+        fields: what its templates name; further ones go to the log and to `detail` of the answer.
+    """
+
+    def __init__(self, code: Code, **fields: object) -> None:
+        self.code = code
+        self.fields = fields
+        super().__init__(self.message)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.code.value.status
+
+    @property
+    def message(self) -> str:
+        """What is wrong, in one sentence without a full stop."""
+        return self.code.value.message.format_map(_Fields(self.fields))
+
+    @property
+    def hint(self) -> str:
+        """What to do, in one sentence."""
+        return self.code.value.hint.format_map(_Fields(self.fields))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling: durable workflows store the failures of their steps."""
+        return _rebuild, (self.code.name, self.fields)
+
+
+def _rebuild(name: str, fields: dict[str, object]) -> Failure:
+    return Failure(Code[name], **fields)
+
+
+class _Fields(dict[str, object]):
+    """Fields for a template: one that is missing shows as `?` rather than failing the answer."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"

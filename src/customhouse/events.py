@@ -1,0 +1,65 @@
+"""What can happen, as values.
+
+An event is stored in the transaction that made it true (`workflows.outbox`); the table
+`SUBSCRIPTIONS` in `application` says which workflows it starts.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, tag=True):
+    """Base of all events; the name of the subclass is stored with it."""
+
+
+class ManifestPushed(Event, frozen=True):
+    """A manifest came into a repository, or came again.
+
+    Attributes:
+        repository: its name, `PROJECT/IMAGE`.
+        digest: the manifest's digest.
+        tags: the tags that were set by the same request.
+        principal: who pushed.
+        is_new: whether the repository did not have this manifest before.
+    """
+
+    repository: str
+    digest: str
+    tags: list[str]
+    principal: str
+    is_new: bool
+
+
+class ManifestDeleted(Event, frozen=True):
+    """A manifest left a repository, with the tags that pointed at it."""
+
+    repository: str
+    digest: str
+    tags: list[str]
+    principal: str
+
+
+class TagDeleted(Event, frozen=True):
+    """A tag was removed; its manifest stays."""
+
+    repository: str
+    tag: str
+    digest: str
+    principal: str
+
+
+class FeedUploaded(Event, frozen=True):
+    """Advisories were handed in and wait to be loaded by the operation named here."""
+
+    operation: str
+
+
+class AdvisoriesChanged(Event, frozen=True):
+    """A feed was loaded and something in it had changed."""
+
+    feed: str
+    changed: int
+
+
+AnyEvent = ManifestPushed | ManifestDeleted | TagDeleted | FeedUploaded | AdvisoriesChanged
