@@ -1,0 +1,5 @@
+"""`python -m customhouse`."""
+
+from customhouse.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What is in each image, and which known vulnerabilities it has."""

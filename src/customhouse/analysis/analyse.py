@@ -1,0 +1,134 @@
+"""The analysis of an image: read its layers, take the inventory, match it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from customhouse.analysis import findings, images, packages, readings
+from customhouse.analysis.archive import Limits
+from customhouse.analysis.images import Status
+from customhouse.analysis.inventory import Inventory, merge
+from customhouse.analysis.layers import READER_VERSION, read_layer
+from customhouse.errors import Failure
+from customhouse.oci import Kind, Manifest, parse_manifest
+from customhouse.registry import manifests
+
+if TYPE_CHECKING:
+    from customhouse.blobstore import BlobStore
+    from customhouse.database import Database, Transaction
+    from customhouse.oci import Descriptor
+    from customhouse.settings import AnalysisSettings
+    from customhouse.workflows.subscription import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Analyst:
+    """Analyses images that were pushed."""
+
+    database: Database
+    store: BlobStore
+    settings: AnalysisSettings
+
+    def run(self, step: Step, repository: str, digest: str) -> None:
+        """The workflow: analyse one manifest, unless that was done.
+
+        Each layer is a step, so that a crash costs the layer that was being read and no other.
+        """
+        layers = step("begin", self._begin, repository, digest)
+        for layer in layers or ():
+            reason = step(f"read {layer}", self._read, layer)
+            if reason:
+                step("fail", self._note, digest, Status.FINISHED_FAILED.value, reason)
+                return
+        if layers is not None:
+            step("finish", self._finish, digest, layers)
+
+    def _begin(self, repository: str, digest: str) -> list[str] | None:
+        """The layers to read, or None when there is nothing to do."""
+        manifest = self.database.read(_find, repository, digest)
+        if manifest is None or manifest.kind is Kind.INDEX:
+            return None
+        analysis = self.database.read(images.get, [digest])[digest]
+        if analysis.reader == READER_VERSION and analysis.status is not Status.SCANNING:
+            return None
+        if not manifest.is_runnable:
+            self._note(digest, Status.FINISHED_UNSUPPORTED.value, "it is no image that runs")
+            return None
+        missing = [layer for layer in manifest.layers if not self._is_here(layer)]
+        if missing:
+            reason = f"layer {missing[0].digest} stays with its publisher and is not stored here"
+            self._note(digest, Status.FINISHED_UNSUPPORTED.value, reason)
+            return None
+        self._note(digest, Status.SCANNING.value, "")
+        return [layer.digest for layer in manifest.layers]
+
+    def _is_here(self, layer: Descriptor) -> bool:
+        if not layer.is_foreign:
+            return True
+        try:
+            self.store.open(layer.digest).close()
+        except Failure:
+            return False
+        return True
+
+    def _read(self, layer: str) -> str:
+        """Read a layer unless that was done; returns why it cannot be read, or nothing."""
+        try:
+            if self.database.read(readings.find, layer) is not None:
+                return ""
+            with self.store.open(layer) as stream:
+                reading = read_layer(stream, self._limits())
+            self.database.write(readings.put, layer, reading)
+        except Failure as failure:
+            return f"{failure.message} ({layer})"
+        return ""
+
+    def _limits(self) -> Limits:
+        return Limits(
+            uncompressed_bytes=self.settings.max_layer_bytes,
+            entries=self.settings.max_layer_entries,
+            seconds=self.settings.max_layer_seconds,
+        )
+
+    def _finish(self, digest: str, layers: list[str]) -> None:
+        found = {layer: self.database.read(readings.find, layer) for layer in dict.fromkeys(layers)}
+        try:
+            inventory = merge([(layer, reading) for layer in layers if (reading := found[layer])])
+        except Failure as failure:
+            self._note(digest, Status.FINISHED_FAILED.value, failure.message)
+            return
+        self.database.write(_store, digest, inventory)
+
+    def _note(self, digest: str, status: str, error: str) -> None:
+        self.database.write(images.note, digest, Status(status), reader=READER_VERSION, error=error)
+
+
+def _find(tx: Transaction, repository: str, digest: str) -> Manifest | None:
+    row = manifests.get(tx, repository, digest)
+    return None if row is None else parse_manifest(row[2], row[1], digest)
+
+
+def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
+    number = packages.put(tx, inventory)
+    findings.match_inventory(tx, number)
+    reason = _unsupported(inventory)
+    images.note(
+        tx,
+        digest,
+        Status.FINISHED_UNSUPPORTED if reason else Status.FINISHED_SUCCESS,
+        reader=READER_VERSION,
+        error=reason,
+        inventory_id=number,
+    )
+
+
+def _unsupported(inventory: Inventory) -> str:
+    """Why nothing can be said of an image, or the empty string."""
+    if not inventory.databases:
+        return "it has no package database that is known"
+    if inventory.system is None:
+        return "nothing in it tells which system it is"
+    if inventory.system.ecosystem is None:
+        return f"there are no advisories for {inventory.system.name}"
+    return ""

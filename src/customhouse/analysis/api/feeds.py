@@ -1,0 +1,136 @@
+"""Feeds over HTTP: hand one in, see what is loaded, follow the import."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict
+
+from customhouse.analysis import advisories, imports
+from customhouse.control import permitted
+from customhouse.errors import Code, Failure
+from customhouse.iam.permissions import Permission, Principal
+from customhouse.workflows import operations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from customhouse.database import LoopDatabase
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
+_MAY_IMPORT = Depends(permitted(Permission.FEEDS_IMPORT))
+_URI = re.compile(r"https?://[^\s]{1,2000}")
+
+
+class ImportRequest(BaseModel):
+    """Where to fetch a feed from.
+
+    Attributes:
+        name: the name under which it is listed.
+        uri: an http or https address of a JSON file or zip in OSV format.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    uri: str
+
+
+def router(database: LoopDatabase, folder: Path) -> APIRouter:
+    """The routes.
+
+    Args:
+        database: the database.
+        folder: where files that are handed in wait to be loaded.
+    """
+    routes = APIRouter(tags=["feeds"])
+
+    @routes.get("/v1/feeds", dependencies=[Depends(permitted(Permission.FEEDS_LIST))])
+    async def list_feeds() -> dict[str, Any]:
+        """The feeds that are loaded."""
+        rows = await database.query(advisories.feeds)
+        return {"feeds": [_shown(row) for row in rows]}
+
+    @routes.post("/v1/feeds:import")
+    async def import_from(
+        body: ImportRequest, principal: Annotated[Principal, _MAY_IMPORT]
+    ) -> dict[str, Any]:
+        """Fetch a feed and load it; answers with the operation to follow."""
+        if not _URI.fullmatch(body.uri):
+            raise Failure(Code.FEED_INVALID, reason=f"{body.uri[:200]!r} is no http address")
+        return await database.write(
+            imports.request,
+            operations.new_identifier(),
+            _checked(body.name),
+            body.uri,
+            body.uri,
+            principal.name,
+        )
+
+    @routes.post("/upload/v1/feeds:import")
+    async def import_body(
+        request: Request,
+        name: Annotated[str, Query()],
+        principal: Annotated[Principal, _MAY_IMPORT],
+        source: Annotated[str, Query(max_length=2000)] = "",
+    ) -> dict[str, Any]:
+        """Take a feed as the body, a JSON file or a zip, and load it."""
+        name = _checked(name)
+        identifier = operations.new_identifier()
+        await _receive(request, folder, identifier)
+        return await database.write(imports.request, identifier, name, source, "", principal.name)
+
+    @routes.get(
+        "/v1/operations/{operation}",
+        dependencies=[Depends(permitted(Permission.OPERATIONS_GET))],
+    )
+    async def get_operation(operation: str) -> dict[str, Any]:
+        """How far an operation is."""
+        return await database.read(operations.get, operation)
+
+    return routes
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise Failure(
+            Code.FEED_INVALID,
+            reason=f"its name {name[:100]!r} is not made of letters, digits, dots and dashes",
+        )
+    return name
+
+
+async def _receive(request: Request, folder: Path, identifier: str) -> None:
+    """Write the body to a file; it is on disk before the import is acknowledged."""
+    await asyncio.to_thread(folder.mkdir, exist_ok=True)
+    path = folder / identifier
+    file = await asyncio.to_thread(path.open, "wb")
+    try:
+        async for chunk in request.stream():
+            await asyncio.to_thread(file.write, chunk)
+        await asyncio.to_thread(file.flush)
+        await asyncio.to_thread(os.fsync, file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        file.close()
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    moment = datetime.datetime.fromtimestamp(row["updated_at"] / 1_000_000, datetime.UTC)
+    return {
+        "name": row["name"],
+        "source": row["source"],
+        "updateTime": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "advisories": row["advisories"],
+        "ranges": row["ranges"],
+        "ecosystems": row["ecosystems"],
+        "rejected": row["rejected"],
+        "skipped": row["skipped"],
+    }

@@ -1,0 +1,96 @@
+"""Occurrences: what is known of an image, in the form of Grafeas v1 (Container Analysis)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from customhouse.analysis import occurrences
+from customhouse.control import permitted
+from customhouse.errors import Code, Failure
+from customhouse.iam.permissions import Permission
+from customhouse.names import parse_image, split_project
+
+if TYPE_CHECKING:
+    from customhouse.database import LoopDatabase
+
+_MAX_FILTER = 4096
+_MAX_PAGE = 1000
+_TERM = re.compile(
+    r'\s*(?P<field>kind|resourceUrl|resourceUri|resource_url)\s*=\s*"(?P<value>[^"]*)"\s*(?:AND\b|$)'
+)
+
+
+def router(database: LoopDatabase) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["occurrences"])
+
+    @routes.get(
+        "/v1/projects/{project}/occurrences",
+        dependencies=[Depends(permitted(Permission.OCCURRENCES_LIST, "project"))],
+    )
+    async def list_occurrences(
+        request: Request,
+        project: str,
+        filter_: Annotated[str, Query(alias="filter", max_length=_MAX_FILTER)],
+        page_size: Annotated[int, Query(alias="pageSize", ge=0)] = 0,
+        page_token: Annotated[str, Query(alias="pageToken", max_length=100)] = "",
+    ) -> dict[str, Any]:
+        """The occurrences of one kind of one image.
+
+        The filter has the form `kind="VULNERABILITY" AND resourceUrl="https://HOST/P/I@sha256:..."`;
+        the kinds are VULNERABILITY and DISCOVERY.
+        """
+        kind, url = parse_filter(filter_)
+        image = parse_image(url.removeprefix("https://").removeprefix("http://"))
+        if not image.digest or split_project(image.repository)[0] != project:
+            reason = f"{url[:300]!r} is no image of project {project} with its digest"
+            raise Failure(Code.REQUEST_INVALID, reason=reason)
+        host = request.headers.get("host", "")
+        resource = occurrences.Resource(host, project, image.repository, image.digest)
+        if kind == "DISCOVERY":
+            return {"occurrences": await database.query(occurrences.discovery, resource)}
+        after = _after(page_token)
+        count = min(page_size or _MAX_PAGE, _MAX_PAGE)
+        found, last = await database.query(occurrences.vulnerabilities, resource, after, count)
+        answer: dict[str, Any] = {"occurrences": found}
+        if last:
+            answer["nextPageToken"] = str(last)
+        return answer
+
+    return routes
+
+
+def parse_filter(text: str) -> tuple[str, str]:
+    """The kind and the image that a filter asks for.
+
+    Raises:
+        Failure: REQUEST_INVALID, with the position of what is not understood.
+    """
+    found: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        match = _TERM.match(text, position)
+        if match is None:
+            reason = (
+                f"the filter is not understood at character {position}: {text[position:][:40]!r}"
+            )
+            raise Failure(Code.REQUEST_INVALID, reason=reason)
+        name = "kind" if match["field"] == "kind" else "resourceUrl"
+        found[name] = match["value"]
+        position = match.end()
+    kind, url = found.get("kind"), found.get("resourceUrl")
+    if kind not in {"VULNERABILITY", "DISCOVERY"} or url is None:
+        reason = "the filter must name a kind (VULNERABILITY or DISCOVERY) and a resourceUrl"
+        raise Failure(Code.REQUEST_INVALID, reason=reason)
+    return kind, url
+
+
+def _after(token: str) -> int:
+    if not token:
+        return 0
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        raise Failure(Code.REQUEST_INVALID, reason="pageToken is not one that was given out")
+    return int(token)

@@ -1,0 +1,105 @@
+"""What every package database yields, and what its reader looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from customhouse.errors import Code, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_PACKAGES = 100_000
+"""Packages that one database may list; the largest distributions have half of that to offer."""
+
+MAX_TEXT = 256
+"""Characters that are kept of any one field of a package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One installed package, as its database describes it.
+
+    Attributes:
+        name: of the binary package.
+        version: of the binary package, as written there; not necessarily a valid one.
+        arch: as the distribution spells it (`amd64`, `x86_64`, `all`), or empty.
+        source: name of the source package (dpkg) or the origin (apk); `name` if not stated.
+        source_version: version of the source package; `version` if not stated.
+        licence: as the database states it, or empty (dpkg does not).
+        maintainer: as the database states it, or empty.
+    """
+
+    name: str
+    version: str
+    arch: str
+    source: str
+    source_version: str
+    licence: str = ""
+    maintainer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What was read of one file of a package database.
+
+    Attributes:
+        packages: the installed packages, in the order of the file; the same name may occur for
+            several architectures.
+        unreadable: number of stanzas that name no package or version that could be one.
+    """
+
+    packages: tuple[Package, ...]
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A kind of package database.
+
+    Attributes:
+        name: of the kind, which is also the name of the version scheme of its packages.
+        matches: tells whether a path inside an image (normalized, no leading slash) is a file of
+            such a database. An image may have several; their packages add up.
+        parse: reads the content of one such file. Raises `Failure` with `ARCHIVE_CORRUPT` if
+            nothing in it can be read though it is not empty, with `ARCHIVE_LIMIT` if it lists
+            more than `MAX_PACKAGES` packages.
+    """
+
+    name: str
+    matches: Callable[[str], bool]
+    parse: Callable[[bytes], Listing]
+
+
+def listing(database: str, packages: list[Package], readable: int, unreadable: int) -> Listing:
+    """Conclude the reading of a file.
+
+    Args:
+        database: name of the kind, for the message.
+        packages: the installed packages.
+        readable: number of stanzas that could be read, those not installed included.
+        unreadable: number of the others.
+
+    Raises:
+        Failure: `ARCHIVE_CORRUPT` if there are stanzas but none could be read.
+    """
+    if unreadable and not readable:
+        raise Failure(
+            Code.ARCHIVE_CORRUPT, reason=f"its {database} database lists no package that is one"
+        )
+    return Listing(tuple(packages), unreadable)
+
+
+def too_many(database: str) -> Failure:
+    """Make the failure for a database with more than `MAX_PACKAGES` packages."""
+    return Failure(
+        Code.ARCHIVE_LIMIT,
+        reason=f"its {database} database lists more than {MAX_PACKAGES} packages",
+    )
+
+
+def shown(text: str) -> str:
+    """Make a text of a database fit to be stored and shown: bounded, no control characters."""
+    text = text.strip()[:MAX_TEXT]
+    return text if text.isprintable() else "".join(filter(str.isprintable, text)).strip()

@@ -1,0 +1,161 @@
+"""From the `affected` entries of an OSV record to ranges of version keys.
+
+Source: the OSV schema 1.7, section "affected fields": https://ossf.github.io/osv-schema/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from customhouse.analysis.ecosystems import scheme_of
+from customhouse.analysis.feeds.advisory import Affected, Omission
+from customhouse.analysis.feeds.document import shown
+from customhouse.analysis.feeds.osv import ratings
+from customhouse.analysis.feeds.osv.ranges import Interval, exactly, intervals
+from customhouse.analysis.feeds.osv.schema import malformed, versions
+from customhouse.errors import Code, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from customhouse.analysis.feeds.osv.schema import Entry
+
+MAX_RANGES: Final = 100_000
+"""The most ranges and listed versions of a record."""
+
+_MAX_NAME: Final = 512
+_MAX_ECOSYSTEM: Final = 128
+_CACHED_ECOSYSTEMS: Final = 1024
+_REASONS: Final = MappingProxyType(
+    {
+        Code.VERSION_INVALID: "not a version",
+        Code.ADVISORY_INVALID: "not a range of versions",
+    }
+)
+_ORDERED: Final = frozenset({"ECOSYSTEM", "SEMVER"})
+_RELEASED: Final = frozenset({"Alpine", "Debian", "Ubuntu"})  # each release has its own versions
+_LONG_TERM: Final = re.compile(
+    r"Ubuntu:(?:.+:)?(?:6\.06|(?:8|[1-9][02468])\.04)", re.DOTALL
+).fullmatch
+
+
+class Packages(NamedTuple):
+    """What the entries of a record say; the fields are as in `Advisory`."""
+
+    affected: tuple[Affected, ...] = ()
+    skipped: tuple[Omission, ...] = ()
+    rejected: tuple[Omission, ...] = ()
+
+
+def read_packages(entries: Iterable[Entry]) -> Packages:
+    """Turn the entries into ranges.
+
+    An entry with ranges that are ordered here is read by these ranges alone, because its list of
+    versions is the same thing one by one. Ranges of Git commits are ignored.
+
+    Raises:
+        Failure: ADVISORY_INVALID for more than `MAX_RANGES`, or a list of versions that is none.
+    """
+    rows: list[Affected] = []
+    skipped = _Tally()
+    rejected = _Tally()
+    for entry in entries:
+        if entry.package is None or not entry.package.ecosystem:
+            skipped.add("", "no package is named")
+            continue
+        name = entry.package.name
+        ecosystem, scheme, reason = _home(entry.package.ecosystem[: _MAX_ECOSYSTEM + 1])
+        if scheme is None:
+            skipped.add(ecosystem, reason)
+            continue
+        if not (0 < len(name) <= _MAX_NAME and name.isprintable()):
+            rejected.add(ecosystem, "not the name of a package", shown(name))
+            continue
+        found = _intervals(entry, scheme, ecosystem, rejected)
+        if found is None:
+            skipped.add(ecosystem, "no versions are named")
+            continue
+        if len(rows) + len(found) > MAX_RANGES:
+            raise malformed(f"it has more than {MAX_RANGES} ranges")
+        worst, source = ratings.of_package(entry, ecosystem)
+        status = ratings.status(entry)
+        rows += (
+            Affected(
+                ecosystem=ecosystem,
+                name=name,
+                introduced=each.introduced,
+                fixed=each.fixed,
+                introduced_version=each.introduced_version,
+                fixed_version=each.fixed_version,
+                severity=worst,
+                severity_source=source,
+                status="" if each.fixed_version else status,
+            )
+            for each in found
+        )
+    return Packages(tuple(dict.fromkeys(rows)), skipped.omissions(), rejected.omissions())
+
+
+class _Tally:
+    """Counts what is left out, by ecosystem and reason."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], str] = {}
+
+    def add(self, ecosystem: str, reason: str, example: str = "") -> None:
+        self._counts[ecosystem, reason] += 1
+        self._examples.setdefault((ecosystem, reason), example)
+
+    def omissions(self) -> tuple[Omission, ...]:
+        return tuple(
+            Omission(*where, count, self._examples[where]) for where, count in self._counts.items()
+        )
+
+
+@lru_cache(maxsize=_CACHED_ECOSYSTEMS)
+def _home(ecosystem: str) -> tuple[str, str | None, str]:
+    """The ecosystem as it is written here, its scheme, and if that is None why.
+
+    Ubuntu's releases of an April of an even year, which have long-term support, are written with
+    `:LTS` as the schema wants it, whether the feed does so or not.
+    """
+    if len(ecosystem) > _MAX_ECOSYSTEM or not ecosystem.isprintable():
+        return shown(ecosystem), None, "not the name of an ecosystem"
+    if ecosystem in _RELEASED:
+        return ecosystem, None, "no release is named"
+    scheme = scheme_of(ecosystem)
+    if scheme is None:
+        return ecosystem, None, "the ecosystem is not supported"
+    return (f"{ecosystem}:LTS" if _LONG_TERM(ecosystem) else ecosystem), scheme, ""
+
+
+def _intervals(
+    entry: Entry, scheme: str, ecosystem: str, rejected: _Tally
+) -> list[Interval] | None:
+    """None if the entry has neither ranges that are ordered nor versions."""
+    found: list[Interval] = []
+    has_ranges = is_read = False
+    for each in entry.ranges or ():
+        if each.type in _ORDERED:
+            has_ranges = True
+            try:
+                found += intervals(scheme, each.events or ())
+                is_read = True
+            except Failure as failure:
+                rejected.add(ecosystem, _REASONS[failure.code], failure.message)
+    if is_read:
+        return found
+    listed = versions(entry)
+    if len(listed) > MAX_RANGES:
+        raise malformed(f"it lists more than {MAX_RANGES} versions of a package")
+    for version in listed:
+        try:
+            found.append(exactly(scheme, version))
+        except Failure as failure:
+            rejected.add(ecosystem, _REASONS[failure.code], failure.message)
+    return found if listed or has_ranges else None

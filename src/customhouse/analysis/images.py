@@ -1,0 +1,115 @@
+"""Where the analysis of each image stands."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, select
+
+from customhouse.analysis.packages import INVENTORY
+from customhouse.database import METADATA, Name, insert, now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from customhouse.database import Transaction
+
+
+class Status(Enum):
+    """Grafeas' `DiscoveryOccurrence.AnalysisStatus`. An image without a row is PENDING."""
+
+    PENDING = "PENDING"
+    SCANNING = "SCANNING"
+    FINISHED_SUCCESS = "FINISHED_SUCCESS"
+    FINISHED_FAILED = "FINISHED_FAILED"
+    FINISHED_UNSUPPORTED = "FINISHED_UNSUPPORTED"
+
+
+IMAGE_ANALYSIS = Table(
+    "image_analysis",
+    METADATA,
+    Column("digest", Name, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("reader", Integer, nullable=False),
+    Column("inventory_id", Integer, ForeignKey(INVENTORY.c.id), index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+
+class ImageAnalysis(NamedTuple):
+    """Where the analysis of an image stands; times in microseconds, 0 before it began.
+
+    Attributes:
+        status: how far it is.
+        error: why it failed or is not possible; empty otherwise.
+        reader: the version of the reader that the inventory comes from.
+        inventory_id: the inventory, if there is one.
+        system: the system's name, as it calls itself.
+        ecosystem: the release whose advisories are matched, as `Debian:12`; may be empty.
+        created_at: when it was begun first.
+        updated_at: when it last changed.
+    """
+
+    status: Status = Status.PENDING
+    error: str = ""
+    reader: int = 0
+    inventory_id: int | None = None
+    system: str = ""
+    ecosystem: str = ""
+    created_at: int = 0
+    updated_at: int = 0
+
+
+def get(tx: Transaction, digests: Sequence[str]) -> dict[str, ImageAnalysis]:
+    """Where the analyses of these images stand."""
+    rows = tx.execute(
+        select(IMAGE_ANALYSIS, INVENTORY.c.system, INVENTORY.c.ecosystem)
+        .select_from(IMAGE_ANALYSIS.outerjoin(INVENTORY))
+        .where(IMAGE_ANALYSIS.c.digest.in_(digests))
+    )
+    found = {
+        row.digest: ImageAnalysis(
+            Status(row.status),
+            row.error,
+            row.reader,
+            row.inventory_id,
+            row.system or "",
+            row.ecosystem or "",
+            row.created_at,
+            row.updated_at,
+        )
+        for row in rows
+    }
+    return {digest: found.get(digest, ImageAnalysis()) for digest in digests}
+
+
+def note(
+    tx: Transaction,
+    digest: str,
+    status: Status,
+    *,
+    reader: int,
+    error: str = "",
+    inventory_id: int | None = None,
+) -> None:
+    """Note where the analysis of an image stands."""
+    moment = now()
+    values: dict[str, Any] = {
+        "digest": digest,
+        "status": status.value,
+        "error": error,
+        "reader": reader,
+        "inventory_id": inventory_id,
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    statement = insert(tx, IMAGE_ANALYSIS)
+    kept = {"digest", "created_at"}
+    update = {name: statement.excluded[name] for name in values if name not in kept}
+    tx.execute(
+        statement.on_conflict_do_update(index_elements=[IMAGE_ANALYSIS.c.digest], set_=update),
+        values,
+    )

@@ -1,0 +1,191 @@
+"""Imports of feeds: what was handed in is loaded in small transactions, while pushes go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from customhouse.analysis import advisories, findings
+from customhouse.analysis.feeds import Advisory, Rejected, documents, osv, survey
+from customhouse.errors import Code, Failure
+from customhouse.events import AdvisoriesChanged, FeedUploaded
+from customhouse.workflows import operations, outbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from customhouse.database import Database, Transaction
+    from customhouse.workflows.subscription import Step
+
+KIND = "feeds.import"
+
+# A transaction holds up pushes on SQLite for as long as it takes: some tens of milliseconds.
+_BATCH_RECORDS = 500
+_BATCH_BYTES = 32 * 1024 * 1024
+_PROGRESS_RECORDS = 2000
+
+_MAX_DOWNLOAD = 8 * 1024**3
+_DOWNLOAD_SECONDS = 30.0
+_SHOWN_REJECTS = 20
+
+
+def request(
+    tx: Transaction, identifier: str, feed: str, source: str, uri: str, principal: str
+) -> dict[str, Any]:
+    """Ask for an import; returns the operation.
+
+    Args:
+        tx: the transaction.
+        identifier: of the operation; the file handed in has its name.
+        feed: the name under which the feed is listed.
+        source: where it comes from, as the caller says.
+        uri: where to fetch it from, or empty when it was handed in.
+        principal: who asks.
+    """
+    metadata = {"feed": feed, "source": source, "uri": uri, "total": 0, "read": 0}
+    operations.create(tx, identifier, KIND, principal, metadata)
+    outbox.append(tx, FeedUploaded(identifier))
+    return operations.get(tx, identifier)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What came of the records of an import."""
+
+    read: int = 0
+    changed: int = 0
+    affected: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    examples: list[dict[str, str]] = field(default_factory=list)
+
+    def reject(self, name: str, reason: str, count: int = 1) -> None:
+        self.rejected += count
+        if len(self.examples) < _SHOWN_REJECTS:
+            self.examples.append({"name": name, "reason": reason})
+
+    def take(self, advisory: Advisory) -> None:
+        self.read += 1
+        self.affected += len(advisory.affected)
+        for omission in advisory.skipped:
+            known = self.skipped.get(omission.ecosystem, 0)
+            self.skipped[omission.ecosystem] = known + omission.count
+        for omission in advisory.rejected:
+            reason = f"{omission.reason} ({omission.example})"
+            self.reject(f"{advisory.id}, {omission.ecosystem}", reason, omission.count)
+
+    def response(self) -> dict[str, Any]:
+        return {
+            "advisories": self.read,
+            "changed": self.changed,
+            "ranges": self.affected,
+            "skippedByEcosystem": self.skipped,
+            "rejected": self.rejected,
+            "rejects": self.examples,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Loads what was handed in.
+
+    Args:
+        database: where to.
+        folder: where the files handed in are, each named by its operation.
+    """
+
+    database: Database
+    folder: Path
+
+    def run(self, step: Step, identifier: str) -> None:
+        """The workflow: fetch if need be, load, clean up.
+
+        Loading is one step: begun again it finds what it loaded before to be unchanged.
+        """
+        try:
+            step("fetch", self._fetch, identifier)
+            step("load", self._load, identifier)
+        except Failure as failure:
+            step("fail", self._fail, identifier, failure.message)
+        step("clean up", self._clean_up, identifier)
+
+    def _fetch(self, identifier: str) -> None:
+        uri = self.database.read(operations.get, identifier)["metadata"]["uri"]
+        if not uri:
+            return
+        self.folder.mkdir(exist_ok=True)
+        try:
+            with (
+                httpx2.stream(
+                    "GET", uri, follow_redirects=True, timeout=_DOWNLOAD_SECONDS
+                ) as response,
+                (self.folder / identifier).open("wb") as file,
+            ):
+                response.raise_for_status()
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
+                    if file.tell() > _MAX_DOWNLOAD:
+                        reason = f"{uri} is larger than {_MAX_DOWNLOAD >> 30} GiB"
+                        raise Failure(Code.FEED_INVALID, reason=reason)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise Failure(Code.FEED_INVALID, reason=f"{uri}: {error}") from error
+
+    def _load(self, identifier: str) -> None:
+        path = self.folder / identifier
+        metadata = self.database.read(operations.get, identifier)["metadata"]
+        total = survey(path).total
+        self.database.write(operations.progress, identifier, total=total)
+        tally = _Tally()
+        batch: list[tuple[Advisory, bytes]] = []
+        size = told = 0
+        for document in documents(path):
+            if isinstance(document, Rejected):
+                tally.reject(document.name, document.reason)
+                continue
+            try:
+                advisory = osv.parse(document.content)
+            except Failure as failure:
+                tally.reject(document.name, str(failure.fields["reason"]))
+                continue
+            tally.take(advisory)
+            batch.append((advisory, advisories.fingerprint(document.content)))
+            size += len(document.content)
+            if len(batch) >= _BATCH_RECORDS or size > _BATCH_BYTES:
+                tally.changed += self.database.write(_store, metadata["feed"], batch)
+                batch, size = [], 0
+            if tally.read - told >= _PROGRESS_RECORDS:
+                told = tally.read
+                self.database.write(
+                    operations.progress, identifier, read=told, total=max(total, told)
+                )
+        tally.changed += self.database.write(_store, metadata["feed"], batch)
+        if not tally.read:
+            example = tally.examples[0] if tally.examples else {"reason": "it is empty"}
+            raise Failure(Code.FEED_INVALID, reason=f"no record can be read: {example['reason']}")
+        self.database.write(_succeed, identifier, metadata, tally)
+
+    def _fail(self, identifier: str, message: str) -> None:
+        self.database.write(operations.fail, identifier, message)
+
+    def _clean_up(self, identifier: str) -> None:
+        (self.folder / identifier).unlink(missing_ok=True)
+
+
+def _store(tx: Transaction, feed: str, batch: list[tuple[Advisory, bytes]]) -> int:
+    """Store a batch and match what changed in it; returns how many records did."""
+    changed = advisories.put(tx, feed, batch)
+    findings.match_advisories(tx, changed)
+    return len(changed)
+
+
+def _succeed(tx: Transaction, identifier: str, metadata: dict[str, Any], tally: _Tally) -> None:
+    feed, source = metadata["feed"], metadata["source"]
+    advisories.note_import(
+        tx, feed, source, rejected=tally.rejected, skipped=sum(tally.skipped.values())
+    )
+    operations.progress(tx, identifier, read=tally.read, total=tally.read)
+    operations.succeed(tx, identifier, tally.response())
+    if tally.changed:
+        outbox.append(tx, AdvisoriesChanged(feed, tally.changed))

@@ -1,0 +1,51 @@
+"""Readings of layers: a layer is read once, whatever number of images hold it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, bindparam, select
+
+from customhouse.analysis.layers import READER_VERSION, LayerReading, decode, encode
+from customhouse.database import METADATA, Name, Prepared, insert, now
+
+if TYPE_CHECKING:
+    from customhouse.database import Transaction
+
+LAYER_READING = Table(
+    "layer_reading",
+    METADATA,
+    Column("digest", Name, primary_key=True),
+    Column("reader", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("read_at", BigInteger, nullable=False),
+)
+
+_FIND = Prepared(
+    select(LAYER_READING.c.body).where(
+        LAYER_READING.c.digest == bindparam("digest"),
+        LAYER_READING.c.reader == bindparam("reader"),
+    )
+)
+
+
+def find(tx: Transaction, digest: str) -> LayerReading | None:
+    """The reading of a layer by the present reader, or None."""
+    row = _FIND.first(tx, digest=digest, reader=READER_VERSION)
+    return None if row is None else decode(row[0])
+
+
+def put(tx: Transaction, digest: str, reading: LayerReading) -> None:
+    """Keep the reading of a layer."""
+    values = {
+        "digest": digest,
+        "reader": READER_VERSION,
+        "body": encode(reading),
+        "read_at": now(),
+    }
+    statement = insert(tx, LAYER_READING)
+    update = {name: statement.excluded[name] for name in ("reader", "body", "read_at")}
+    tx.execute(
+        statement.on_conflict_do_update(index_elements=[LAYER_READING.c.digest], set_=update),
+        values,
+    )

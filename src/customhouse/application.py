@@ -1,0 +1,218 @@
+"""The composition root: from the settings to a running application.
+
+The one place that knows everyone. What exists is listed here in explicit tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from customhouse import control
+from customhouse.analysis.analyse import Analyst
+from customhouse.analysis.api import feeds, occurrences
+from customhouse.analysis.imports import Importer
+from customhouse.blobstore import FileBlobStore
+from customhouse.database import Database, LoopDatabase
+from customhouse.errors import Code, Failure
+from customhouse.events import FeedUploaded, ManifestPushed
+from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
+from customhouse.iam.authentication import Authenticator
+from customhouse.iam.docker import token_endpoint
+from customhouse.iam.tokens import Tokens
+from customhouse.logs import AccessLog
+from customhouse.metrics import CONTENT_TYPE, Metrics
+from customhouse.proxies import Proxies
+from customhouse.registry.api import RegistryApi, Services
+from customhouse.workflows.subscription import Subscription, Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, MutableMapping
+    from pathlib import Path
+
+    from fastapi import FastAPI
+
+    from customhouse.http import Receive, Send
+    from customhouse.settings import Settings
+
+_log = structlog.get_logger()
+
+_DAY = 24 * 3600
+_THREADS = 16
+_FLUSH_SECONDS = 0.25
+
+
+class Application:
+    """The ASGI application of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._access = AccessLog(enabled=settings.log.access)
+        self._metrics = Metrics()
+        self._proxies = Proxies(settings.server.trusted_proxies)
+        self._registry: RegistryApi | None = None
+        self._authenticator: Authenticator | None = None
+        self._control: FastAPI | None = None
+        self._database: LoopDatabase | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            self._proxies.apply(scope)
+            path: str = scope["path"]
+            if path.startswith(("/v1/", "/upload/")):
+                await self._answer_control(scope, receive, send)
+            else:
+                await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer on the data plane: find, answer, send, note."""
+        started = time.perf_counter()
+        request = Request(scope, receive)
+        number = self._access.next_request()
+        status, length = 499, 0
+        try:
+            try:
+                response = await self._respond(request)
+            except Failure as failure:
+                response = _failed(failure)
+            except ClientGone:
+                return
+            except Exception:  # noqa: BLE001  - it is logged and answered, whatever it is
+                _log.exception("a request failed", request=number, path=request.path)
+                response = error_response(Failure(Code.INTERNAL, request=number))
+            status, length = response.status, response.length
+            await response.send(scope, send)
+        finally:
+            self._note(request, number, status, length, started)
+
+    async def _respond(self, request: Request) -> Response:
+        path = request.path
+        if self._registry is None or self._authenticator is None:
+            raise Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
+        if path == "/v2" or path.startswith("/v2/"):
+            return await self._registry.answer(request)
+        if path == "/token":
+            return await token_endpoint(request, self._authenticator)
+        match path:
+            case "/healthz":
+                return Response(200, [(b"content-type", b"text/plain")], b"ok\n")
+            case "/readyz":
+                return await self._ready()
+            case "/metrics":
+                return Response(200, [(b"content-type", CONTENT_TYPE)], self._metrics.render())
+        raise Failure(Code.PATH_UNKNOWN)
+
+    async def _ready(self) -> Response:
+        if self._database is None:
+            raise Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
+        await self._database.read(lambda tx: tx.exec_driver_sql("SELECT 1").scalar())
+        return json_response(200, {"ready": True})
+
+    async def _answer_control(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer on the control plane, noting what was answered."""
+        started = time.perf_counter()
+        request = Request(scope, receive)
+        number = self._access.next_request()
+        status, length = 499, 0
+
+        async def noting(message: MutableMapping[str, Any]) -> None:
+            nonlocal status, length
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                length += len(message.get("body", b""))
+            await send(dict(message))
+
+        try:
+            if self._control is None:
+                failure = Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
+                await error_response(failure).send(scope, noting)
+            else:
+                await self._control(scope, receive, noting)
+        except Exception:  # noqa: BLE001  - it is logged; the answer may have begun
+            _log.exception("a request failed", request=number, path=request.path)
+        finally:
+            request.context["principal"] = scope.get("customhouse.principal", "")
+            self._note(request, number, status, length, started)
+
+    def _note(
+        self, request: Request, number: str, status: int, length: int, started: float
+    ) -> None:
+        self._access.note(request, number, status, length, started)
+        route = request.context.get("route", "control")
+        self._metrics.note(request.method, route, status, length, time.perf_counter() - started)
+
+    def _flush(self) -> None:
+        self._access.flush()
+        self._metrics.flush()
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            self._flush()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with self._running():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        settings = self._settings
+        database = Database(settings.database)
+        tokens = Tokens.load(
+            database,
+            access_seconds=settings.tokens.access_seconds,
+            refresh_seconds=settings.tokens.refresh_days * _DAY,
+        )
+        self._database = LoopDatabase(database)
+        self._authenticator = Authenticator(self._database, tokens)
+        threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+        store = FileBlobStore(settings.data)
+        services = Services(settings, self._database, store, threads)
+        self._registry = RegistryApi(services, self._authenticator)
+        routers = (
+            feeds.router(self._database, incoming(settings)),
+            occurrences.router(self._database),
+        )
+        self._control = control.create(routers, self._authenticator)
+        flushing = asyncio.create_task(self._flush_regularly())
+        yield
+        flushing.cancel()
+        self._flush()
+        self._registry = self._control = None
+        threads.shutdown()
+        await asyncio.to_thread(self._database.close)
+
+
+def _failed(failure: Failure) -> Response:
+    if failure.code is Code.METHOD_UNSUPPORTED:
+        return error_response(failure, (b"allow", str(failure.fields["allowed"]).encode()))
+    return error_response(failure)
+
+
+def incoming(settings: Settings) -> Path:
+    """The folder of files that were handed in and wait for the worker."""
+    return settings.data / "incoming"
+
+
+def subscriptions(settings: Settings, database: Database) -> tuple[Subscription, ...]:
+    """The table of which event starts which workflow, with which arguments."""
+    analyst = Analyst(database, FileBlobStore(settings.data), settings.analysis)
+    importer = Importer(database, incoming(settings))
+    analyse = Workflow("analyse", analyst.run, concurrency=2)
+    load_feed = Workflow("load-feed", importer.run)
+    return (
+        Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
+        Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
+    )

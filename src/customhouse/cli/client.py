@@ -1,0 +1,190 @@
+"""The command line's side of the server's HTTP API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from customhouse.errors import Code, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from customhouse.cli.credentials import Server
+
+_SECONDS = 60.0
+_PAGE = 1000
+
+_CODES = {code.name: code for code in Code}
+_WIRE = {
+    "NAME_UNKNOWN": Code.NAME_UNKNOWN,
+    "MANIFEST_UNKNOWN": Code.MANIFEST_UNKNOWN,
+    "DENIED": Code.DENIED,
+}
+
+
+class ServerError(Failure):
+    """What the server answered, in its own words."""
+
+    def __init__(self, status: int, message: str, hint: str, wire: str) -> None:
+        self._status, self._message, self._hint = status, message, hint
+        self.wire = wire
+        super().__init__(_WIRE.get(wire) or _CODES.get(wire) or Code.INTERNAL)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return self._status
+
+    @property
+    def message(self) -> str:
+        """What is wrong, as the server says it."""
+        return self._message
+
+    @property
+    def hint(self) -> str:
+        """What to do, as the server says it."""
+        return self._hint
+
+
+class Client:
+    """Speaks to one server. Use it as a context manager."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._http = httpx2.Client(base_url=server.url, timeout=_SECONDS)
+        self._tokens: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._http.close()
+
+    @property
+    def host(self) -> str:
+        """The host that images of this server are named by."""
+        return urlsplit(self.server.url).netloc
+
+    def sign_in(self) -> str:
+        """Check the user name and the password; returns a refresh token.
+
+        Raises:
+            Failure: CREDENTIALS_INVALID and others of the server; SERVER_UNREACHABLE.
+        """
+        return str(self._token("", offline=True)["refresh_token"])
+
+    def get(self, path: str, *, scope: str = "", **parameters: Any) -> httpx2.Response:
+        """Get a resource.
+
+        Args:
+            path: below the server's URL.
+            scope: the registry scope that it needs, as `repository:NAME:pull`.
+            parameters: of the query.
+
+        Raises:
+            Failure: any of the server; SERVER_UNREACHABLE.
+        """
+        return self.request("GET", path, scope=scope, params=parameters)
+
+    def request(
+        self, method: str, path: str, *, scope: str = "", **options: Any
+    ) -> httpx2.Response:
+        """Make any request; see `get`."""
+        if scope not in self._tokens:
+            self._tokens[scope] = str(self._token(scope)["token"])
+        headers = {"authorization": f"Bearer {self._tokens[scope]}"}
+        headers |= options.pop("headers", {})
+        return self._send(method, path, headers=headers, **options)
+
+    def list_tags(self, name: str) -> dict[str, Any]:
+        """The tags, children and manifests of a repository or a project, all pages together."""
+        scope = f"repository:{name}:pull"
+        response = self.get(f"/v2/{name}/tags/list", scope=scope, n=_PAGE)
+        document: dict[str, Any] = response.json()
+        while "next" in response.links:
+            path = response.links["next"]["url"]
+            response = self.request("GET", path, scope=scope)
+            more = response.json()
+            document["tags"] += more["tags"]
+            for digest, entry in more["manifest"].items():
+                known = document["manifest"].setdefault(digest, entry)
+                if known is not entry:
+                    known["tag"] = list(dict.fromkeys([*known["tag"], *entry["tag"]]))
+        return document
+
+    def repositories(self) -> Iterator[str]:
+        """The names of all repositories."""
+        response = self.get("/v2/_catalog", scope="registry:catalog:*", n=_PAGE)
+        yield from response.json()["repositories"]
+        while "next" in response.links:
+            path = response.links["next"]["url"]
+            response = self.request("GET", path, scope="registry:catalog:*")
+            yield from response.json()["repositories"]
+
+    def occurrences(self, project: str, kind: str, url: str) -> list[dict[str, Any]]:
+        """All occurrences of one kind of an image.
+
+        Args:
+            project: the image's project.
+            kind: VULNERABILITY or DISCOVERY.
+            url: the image, as `https://HOST/PROJECT/IMAGE@DIGEST`.
+        """
+        found: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            response = self.get(
+                f"/v1/projects/{quote(project, safe='')}/occurrences",
+                filter=f'kind="{kind}" AND resourceUrl="{url}"',
+                pageSize=_PAGE,
+                pageToken=token,
+            )
+            document = response.json()
+            found += document["occurrences"]
+            token = document.get("nextPageToken", "")
+            if not token:
+                return found
+
+    def _token(self, scope: str, *, offline: bool = False) -> dict[str, Any]:
+        server = self.server
+        form = {"service": "customhouse", "client_id": "customhouse", "scope": scope}
+        if server.refresh_token:
+            form |= {"grant_type": "refresh_token", "refresh_token": server.refresh_token}
+        else:
+            form |= {
+                "grant_type": "password",
+                "username": server.username,
+                "password": server.password,
+            }
+        if offline:
+            form["access_type"] = "offline"
+        document: dict[str, Any] = self._send("POST", "/token", data=form).json()
+        return document
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx2.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise Failure(Code.SERVER_UNREACHABLE, server=self.server.url, reason=reason) from error
+        if response.is_success:
+            return response
+        raise _failure(response)
+
+
+def _failure(response: httpx2.Response) -> ServerError:
+    """The server's answer as a failure, in either of the forms that its APIs have."""
+    status = response.status_code
+    try:
+        document = response.json()
+        if "errors" in document:
+            error = document["errors"][0]
+            hint = error.get("detail", {}).get("hint", "")
+            return ServerError(status, error["message"], hint, error["code"])
+        error = document["error"]
+        return ServerError(status, error["message"].rstrip("."), "", error["status"])
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        message = f"the server answered {status} and no reason that is understood"
+        return ServerError(status, message, "Check that the address is one of customhouse.", "")

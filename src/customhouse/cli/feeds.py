@@ -1,0 +1,187 @@
+"""`customhouse feeds`: the advisories that images are matched with."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from customhouse.cli import credentials
+from customhouse.cli.client import Client
+from customhouse.cli.output import Format, notes, plural, print_json, print_table
+from customhouse.errors import Code, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+app = App(name="feeds", help="Advisories that images are matched with.")
+
+_POLL_SECONDS = 0.2
+
+
+@app.command(name="import")
+def import_(
+    source: str,
+    /,
+    *,
+    name: str | None = None,
+    format_: Annotated[Format, Parameter(name="--format")] = Format.TABLE,
+) -> None:
+    """Load advisories in OSV format: a JSON file, a folder or a zip of them.
+
+    Args:
+        source: A path, or an http or https address that the server fetches.
+        name: The name under which the feed is listed; the file's name by default.
+        format_: How to print the outcome.
+    """
+    with Client(credentials.current()) as client:
+        if re.match(r"https?://", source):
+            body = {"name": name or _name_of(source.rstrip("/").rpartition("/")[2]), "uri": source}
+            operation = client.request("POST", "/v1/feeds:import", json=body).json()
+        else:
+            operation = _upload(client, Path(source), name)
+        outcome = _follow(client, operation)
+    if format_ is Format.JSON:
+        print_json(outcome)
+        return
+    response = outcome["response"]
+    print(
+        f"{plural(response['advisories'], 'advisory').replace('advisorys', 'advisories')} read, "
+        f"{response['changed']:,} new or changed, {plural(response['ranges'], 'affected range')}."
+    )
+    if response["skippedByEcosystem"]:
+        skipped = ", ".join(
+            f"{ecosystem} ({count:,})"
+            for ecosystem, count in sorted(response["skippedByEcosystem"].items())
+        )
+        print(f"Left out, because these ecosystems are not matched yet: {skipped}.")
+    if response["rejected"]:
+        print(f"{plural(response['rejected'], 'record')} rejected:")
+        for reject in response["rejects"]:
+            print(f"  {reject['name']}: {reject['reason']}")
+
+
+@app.command(name="list")
+def list_(*, format_: Annotated[Format, Parameter(name="--format")] = Format.TABLE) -> None:
+    """List the feeds that are loaded.
+
+    Args:
+        format_: How to print the list.
+    """
+    with Client(credentials.current()) as client:
+        feeds = client.get("/v1/feeds").json()["feeds"]
+    if format_ is Format.JSON:
+        print_json(feeds)
+    elif not feeds:
+        notes().print("No advisories are loaded. Load some: customhouse feeds import PATH")
+    else:
+        print_table(
+            ["NAME", "ADVISORIES#", "RANGES#", "REJECTED#", "UPDATED", "ECOSYSTEMS"],
+            [
+                [
+                    feed["name"],
+                    f"{feed['advisories']:,}",
+                    f"{feed['ranges']:,}",
+                    f"{feed['rejected']:,}",
+                    feed["updateTime"].removesuffix("Z"),
+                    _shortened(feed["ecosystems"]),
+                ]
+                for feed in feeds
+            ],
+        )
+
+
+def _shortened(names: list[str]) -> str:
+    shown = ", ".join(names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
+
+
+def _name_of(text: str) -> str:
+    """A feed's name from a file's: without endings, of the characters that a name may have."""
+    stem = re.sub(r"(\.all)?\.(zip|jsonl?|tar)$", "", text)
+    return re.sub(r"[^A-Za-z0-9._:-]+", "-", stem).strip("-._:")[:100] or "feed"
+
+
+def _upload(client: Client, path: Path, name: str | None) -> dict[str, Any]:
+    if not path.exists():
+        raise Failure(Code.FEED_INVALID, reason=f"there is no {path}")
+    parameters = {"name": name or _name_of(path.name), "source": path.name}
+    with _as_file(path) as file:
+        size = file.stat().st_size
+        with file.open("rb") as stream, _bar(f"Sending {path.name}", size) as advance:
+
+            def chunks() -> Iterator[bytes]:
+                while chunk := stream.read(1024 * 1024):
+                    yield chunk
+                    advance(stream.tell())
+
+            response = client.request(
+                "POST",
+                "/upload/v1/feeds:import",
+                params=parameters,
+                content=chunks(),
+                headers={"content-type": "application/octet-stream"},
+            )
+    operation: dict[str, Any] = response.json()
+    return operation
+
+
+@contextmanager
+def _as_file(path: Path) -> Iterator[Path]:
+    """The path itself, or a temporary zip of it when it is a folder."""
+    if not path.is_dir():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / "feed.zip"
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for file in sorted(path.rglob("*.json")):
+                if file.is_file() and not file.is_symlink():
+                    archive.write(file, file.relative_to(path))
+        yield packed
+
+
+def _follow(client: Client, operation: dict[str, Any]) -> dict[str, Any]:
+    """Wait for an operation to end, showing how far it is.
+
+    Raises:
+        Failure: FEED_INVALID, when it failed.
+    """
+    with _bar("Loading advisories", None) as advance:
+        while not operation["done"]:
+            time.sleep(_POLL_SECONDS)
+            operation = client.get(f"/v1/{operation['name']}").json()
+            metadata = operation["metadata"]
+            advance(metadata["read"], metadata["total"] or None)
+    if "error" in operation:
+        reason = operation["error"]["message"].removeprefix("the feed cannot be read: ")
+        raise Failure(Code.FEED_INVALID, reason=reason)
+    return operation
+
+
+@contextmanager
+def _bar(title: str, total: int | None) -> Iterator[Any]:
+    """A progress bar on standard error, where somebody looks at it; gives how to advance it."""
+    progress = Progress(
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=notes(),
+        transient=True,
+        disable=not notes().is_terminal,
+    )
+    with progress:
+        task = progress.add_task(title, total=total)
+
+        def advance(completed: int, out_of: int | None = total) -> None:
+            progress.update(task, completed=completed, total=out_of)
+
+        yield advance

@@ -1,0 +1,288 @@
+"""`customhouse images`: what is stored, what is in it, what is wrong with it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import nullcontext
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from customhouse.cli import credentials
+from customhouse.cli.client import Client
+from customhouse.cli.output import (
+    SEVERITIES,
+    Format,
+    ask,
+    console,
+    moment,
+    notes,
+    plural,
+    print_json,
+    print_table,
+    severity,
+    size,
+)
+from customhouse.errors import Code, Failure
+from customhouse.names import ImageReference, parse_image, split_project
+
+app = App(name="images", help="Images: list, look into, delete.")
+
+FormatOption = Annotated[Format, Parameter(name="--format")]
+
+_POLL_SECONDS = 0.2
+_RUNNING = {"PENDING", "SCANNING"}
+
+
+@app.command(name="list")
+def list_(*, repository: str | None = None, format_: FormatOption = Format.TABLE) -> None:
+    """List images.
+
+    Args:
+        repository: HOST/PROJECT or HOST/PROJECT/PATH, to list what lies directly below it;
+            everything on the server by default.
+        format_: How to print the list.
+    """
+    if repository is None:
+        with Client(credentials.current()) as client:
+            names = [f"{client.host}/{name}" for name in client.repositories()]
+    else:
+        below = parse_image(repository.rstrip("/"))
+        with Client(credentials.current(below.host)) as client:
+            document = client.list_tags(below.repository)
+            names = [f"{client.host}/{below.repository}/{child}" for child in document["child"]]
+    if format_ is Format.JSON:
+        print_json([{"name": name} for name in names])
+    elif not names:
+        with Client(credentials.current()) as client:
+            notes().print(f"No images yet. Push one: docker push {client.host}/PROJECT/IMAGE:TAG")
+    else:
+        print_table(["NAME"], [[name] for name in names])
+
+
+@app.command(name="list-tags")
+def list_tags(image: str, /, *, format_: FormatOption = Format.TABLE) -> None:
+    """List the tags and digests of an image, the newest first.
+
+    Args:
+        image: HOST/PROJECT/IMAGE.
+        format_: How to print the list.
+    """
+    reference = parse_image(image)
+    with Client(credentials.current(reference.host)) as client:
+        manifests = client.list_tags(reference.repository)["manifest"]
+    rows = sorted(manifests.items(), key=lambda item: _time(item[1]), reverse=True)
+    if format_ is Format.JSON:
+        print_json(
+            [
+                {
+                    "digest": digest,
+                    "tags": entry["tag"],
+                    "timestamp": {"datetime": moment(_time(entry)) + "+00:00"},
+                    "mediaType": entry["mediaType"],
+                    "imageSizeBytes": entry["imageSizeBytes"],
+                    "timeCreatedMs": entry["timeCreatedMs"],
+                    "timeUploadedMs": entry["timeUploadedMs"],
+                }
+                for digest, entry in rows
+            ]
+        )
+        return
+    print_table(
+        ["DIGEST", "TAGS", "SIZE#", "TIMESTAMP"],
+        [
+            [
+                digest.partition(":")[2][:12],
+                ",".join(entry["tag"]),
+                size(int(entry["imageSizeBytes"])),
+                moment(_time(entry)),
+            ]
+            for digest, entry in rows
+        ],
+    )
+
+
+def _time(entry: dict[str, Any]) -> int:
+    """When an image was built, or where it does not say, pushed; milliseconds."""
+    return int(entry["timeCreatedMs"]) or int(entry["timeUploadedMs"])
+
+
+@app.command
+def describe(
+    image: str,
+    /,
+    *,
+    show_package_vulnerability: bool = False,
+    wait: float = 10.0,
+    format_: FormatOption = Format.TABLE,
+) -> None:
+    """Describe an image.
+
+    Args:
+        image: HOST/PROJECT/IMAGE[:TAG] or HOST/PROJECT/IMAGE@DIGEST; the tag is latest by default.
+        show_package_vulnerability: Show the known vulnerabilities of its packages.
+        wait: Seconds to wait for an analysis that is not finished.
+        format_: How to print.
+    """
+    reference = parse_image(image)
+    with Client(credentials.current(reference.host)) as client:
+        host = reference.host or client.host
+        digest = _resolve(client, reference)
+        name = f"{host}/{reference.repository}"
+        document: dict[str, Any] = {
+            "image_summary": {
+                "digest": digest,
+                "fully_qualified_digest": f"{name}@{digest}",
+                "registry": host,
+                "repository": reference.repository,
+            }
+        }
+        if show_package_vulnerability:
+            project = split_project(reference.repository)[0]
+            url = f"https://{name}@{digest}"
+            document["discovery_summary"] = {"discovery": _discovery(client, project, url, wait)}
+            found = client.occurrences(project, "VULNERABILITY", url)
+            document["package_vulnerability_summary"] = _summary(found)
+    if format_ is Format.JSON:
+        print_json(document)
+    else:
+        _print_description(document)
+
+
+def _resolve(client: Client, reference: ImageReference) -> str:
+    """The digest of an image."""
+    scope = f"repository:{reference.repository}:pull"
+    path = f"/v2/{reference.repository}/manifests/{reference.reference}"
+    try:
+        return str(client.request("HEAD", path, scope=scope).headers["docker-content-digest"])
+    except Failure as failure:
+        # The answer to HEAD has no body that could say this.
+        if failure.status != HTTPStatus.NOT_FOUND:
+            raise
+        raise Failure(Code.IMAGE_UNKNOWN, image=str(reference)) from failure
+
+
+def _discovery(client: Client, project: str, url: str, wait: float) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + wait
+    with notes().status("Waiting for the analysis") if sys.stderr.isatty() else nullcontext():
+        while True:
+            found = client.occurrences(project, "DISCOVERY", url)
+            states = {each["discovery"]["analysisStatus"] for each in found}
+            if not states & _RUNNING or time.monotonic() > deadline:
+                return found
+            time.sleep(_POLL_SECONDS)
+
+
+def _summary(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Occurrences by severity, the worst first, as gcloud has them."""
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for name in SEVERITIES:
+        of_severity = [each for each in found if each["vulnerability"]["effectiveSeverity"] == name]
+        if of_severity:
+            grouped[name] = sorted(of_severity, key=_title)
+    return {
+        "vulnerabilities": grouped,
+        "total_vulnerability_found": len(found),
+        "not_fixed_vulnerability_count": sum(
+            not each["vulnerability"]["fixAvailable"] for each in found
+        ),
+    }
+
+
+def _title(occurrence: dict[str, Any]) -> str:
+    return str(occurrence["noteName"].rpartition("/")[2])
+
+
+def _print_description(document: dict[str, Any]) -> None:
+    out = console()
+    for key, value in document["image_summary"].items():
+        out.print(f"{key + ':':<24}{value}", soft_wrap=True, markup=False)
+    if "package_vulnerability_summary" not in document:
+        return
+    for occurrence in document["discovery_summary"]["discovery"]:
+        _print_discovery(occurrence["discovery"])
+    summary = document["package_vulnerability_summary"]
+    rows = [
+        [
+            severity(name),
+            _title(occurrence),
+            issue["affectedPackage"],
+            issue["affectedVersion"]["fullName"],
+            issue["fixedVersion"].get("fullName", "not fixed"),
+        ]
+        for name, occurrences in summary["vulnerabilities"].items()
+        for occurrence in occurrences
+        for issue in occurrence["vulnerability"]["packageIssue"]
+    ]
+    states = [each["discovery"] for each in document["discovery_summary"]["discovery"]]
+    if not rows and all(_is_clear(discovery) for discovery in states):
+        out.print("No known vulnerabilities.")
+    if rows:
+        print_table(["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN"], rows)
+        counts = ", ".join(
+            f"{len(occurrences)} {name.removeprefix('SEVERITY_').lower()}"
+            for name, occurrences in summary["vulnerabilities"].items()
+        )
+        total = plural(summary["total_vulnerability_found"], "vulnerability")
+        total = total.replace("vulnerabilitys", "vulnerabilities")
+        out.print(f"{total}: {counts}. {summary['not_fixed_vulnerability_count']} without a fix.")
+
+
+def _is_clear(discovery: dict[str, Any]) -> bool:
+    """Whether finding nothing means that nothing is known, rather than that nobody looked."""
+    return discovery["analysisStatus"] == "FINISHED_SUCCESS" and "analysisError" not in discovery
+
+
+def _print_discovery(discovery: dict[str, Any]) -> None:
+    out = console()
+    out.print(f"{'analysis:':<24}{discovery['analysisStatus']}")
+    if "operatingSystem" in discovery:
+        out.print(f"{'system:':<24}{discovery['operatingSystem']}", markup=False)
+    if "analysisStatusError" in discovery:
+        message = discovery["analysisStatusError"]["message"]
+        out.print(f"{'reason:':<24}{message}", soft_wrap=True, markup=False)
+    for error in discovery.get("analysisError", ()):
+        hint = "Load some: customhouse feeds import PATH"
+        out.print(f"{'warning:':<24}{error['message']}. {hint}", soft_wrap=True, markup=False)
+
+
+@app.command
+def delete(
+    *images: str,
+    force_delete_tags: bool = False,
+    quiet: Annotated[bool, Parameter(alias="-q")] = False,
+) -> None:
+    """Delete images by tag or digest, with the tags that point at them.
+
+    Args:
+        images: HOST/PROJECT/IMAGE:TAG or HOST/PROJECT/IMAGE@DIGEST, one or more.
+        force_delete_tags: Delete the tags that point at a digest with it.
+        quiet: Do not ask.
+    """
+    for image in images:
+        _delete(parse_image(image), force_delete_tags=force_delete_tags, quiet=quiet)
+
+
+def _delete(reference: ImageReference, *, force_delete_tags: bool, quiet: bool) -> None:
+    with Client(credentials.current(reference.host)) as client:
+        host = reference.host or client.host
+        name = f"{host}/{reference.repository}"
+        digest = _resolve(client, reference)
+        tags = client.list_tags(reference.repository)["manifest"][digest]["tag"]
+        others = [tag for tag in tags if reference.digest or tag != reference.reference]
+        if others and not force_delete_tags:
+            raise Failure(Code.IMAGE_HAS_TAGS, image=f"{name}@{digest}", tags=", ".join(others))
+        print("Digests:")
+        print(f"- {name}@{digest}")
+        if tags:
+            print("Tags:")
+            for tag in tags:
+                print(f"- {name}:{tag}")
+        if not ask("This deletes the image for good. Continue", quiet=quiet):
+            raise SystemExit(1)
+        path = f"/v2/{reference.repository}/manifests/{digest}"
+        scope = f"repository:{reference.repository}:delete"
+        client.request("DELETE", path, scope=scope)
+        print(f"Deleted [{name}@{digest}].")

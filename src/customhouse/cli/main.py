@@ -1,0 +1,80 @@
+"""`customhouse`: one command, a group for each noun."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cyclopts import App, CycloptsError
+
+from customhouse import __version__
+from customhouse.errors import Failure
+
+app = App(name="customhouse", version=__version__, help="A private container registry.")
+# By name: a group is imported when one of its commands is called.
+app.command("customhouse.cli.auth:app", name="auth")
+app.command("customhouse.cli.images:app", name="images")
+app.command("customhouse.cli.feeds:app", name="feeds")
+
+
+@app.command
+def serve(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    data: Path | None = None,
+    workers: int | None = None,
+    config: Path | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+) -> None:
+    """Run the server: the registry, its API and the background worker.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        data: Folder that holds everything.
+        workers: Processes that answer requests.
+        config: TOML file with settings.
+        tls_cert: PEM file with the certificate chain.
+        tls_key: PEM file with the private key.
+    """
+    from customhouse.server import serve as run
+    from customhouse.settings import load
+
+    settings = load(
+        config,
+        data=data,
+        server={
+            "host": host,
+            "port": port,
+            "workers": workers,
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+        },
+    )
+    run(settings, lambda text: print(text, flush=True))
+
+
+# What scripts can rely on.
+EXIT_FAILED, EXIT_USAGE, EXIT_DENIED, EXIT_NOT_FOUND = 1, 2, 3, 4
+_EXITS = {401: EXIT_DENIED, 403: EXIT_DENIED, 404: EXIT_NOT_FOUND}
+
+
+def main() -> None:
+    """Run the command line and exit.
+
+    0 when it was done, 1 when it failed, 2 when the command was not understood, 3 when one is not
+    signed in or not permitted, 4 when there is no such thing.
+    """
+    try:
+        app(exit_on_error=False)
+    except CycloptsError:
+        sys.exit(EXIT_USAGE)
+    except Failure as failure:
+        print(f"Error: {failure.message}.", file=sys.stderr)
+        if failure.hint:
+            print(failure.hint, file=sys.stderr)
+        sys.exit(_EXITS.get(failure.status, EXIT_FAILED))
+    except KeyboardInterrupt:
+        sys.exit(130)

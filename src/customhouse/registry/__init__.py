@@ -1,0 +1,1 @@
+"""The distribution API: blobs, uploads, manifests, tags, referrers."""

@@ -1,0 +1,107 @@
+"""Repositories: named collections of blobs, manifests and tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    bindparam,
+    select,
+)
+
+from customhouse.database import METADATA, Name, Prepared, insert, now
+from customhouse.errors import Code, Failure
+from customhouse.iam import projects
+from customhouse.iam.permissions import Permission, Principal, may
+from customhouse.names import split_project
+
+if TYPE_CHECKING:
+    from customhouse.database import Transaction
+
+REPOSITORY = Table(
+    "repository",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", Name, nullable=False, unique=True),
+    Column("project", Name, ForeignKey(projects.PROJECT.c.id), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_repository_project", "project", "name"),
+)
+
+_FIND = Prepared(select(REPOSITORY.c.id).where(REPOSITORY.c.name == bindparam("name")))
+_PAGE = Prepared(
+    select(REPOSITORY.c.name)
+    .where(REPOSITORY.c.name > bindparam("after"), REPOSITORY.c.name < bindparam("before"))
+    .order_by(REPOSITORY.c.name)
+    .limit(bindparam("count"))
+)
+
+# Greater than every name: names are ASCII.
+_END = "\x7f"
+
+
+def find(tx: Transaction, name: str) -> int | None:
+    """The number of a repository, or None."""
+    row = _FIND.first(tx, name=name)
+    return None if row is None else row[0]
+
+
+def ensure(tx: Transaction, name: str, principal: Principal, *, create_projects: bool) -> int:
+    """The number of a repository, which is created if it is not there.
+
+    Args:
+        tx: the transaction.
+        name: `PROJECT/IMAGE`.
+        principal: who pushes.
+        create_projects: whether a push may create the project, for those who may.
+
+    Raises:
+        Failure: PROJECT_UNKNOWN.
+    """
+    number = find(tx, name)
+    if number is not None:
+        return number
+    project = split_project(name)[0]
+    if not projects.exists(tx, project):
+        if not create_projects or not may(principal, Permission.REPOSITORIES_CREATE, project):
+            raise Failure(Code.PROJECT_UNKNOWN, project=project)
+        projects.ensure(tx, project, principal.name)
+    values = {"name": name, "project": project, "created_at": now()}
+    tx.execute(insert(tx, REPOSITORY).on_conflict_do_nothing(), values)
+    row = _FIND.first(tx, name=name)
+    if row is None:
+        raise AssertionError("the repository was inserted or was there")
+    return int(row[0])
+
+
+def page(tx: Transaction, after: str, count: int) -> list[str]:
+    """The first `count` names after `after`, in order."""
+    return [row[0] for row in _PAGE.all(tx, after=after, before=_END, count=count)]
+
+
+def children(tx: Transaction, name: str) -> list[str]:
+    """The components that follow `name/` in the names of repositories, in order.
+
+    It skips from one child to the next by the index, so it costs as many reads as there are
+    children, however many repositories those hold.
+    """
+    prefix = f"{name}/"
+    end = f"{name}0"  # "0" follows "/" in ASCII
+    found: set[str] = set()
+    after = prefix
+    while True:
+        rows = _PAGE.all(tx, after=after, before=end, count=1)
+        if not rows:
+            return sorted(found)
+        row: str = rows[0][0]
+        child, slash, _ = row[len(prefix) :].partition("/")
+        found.add(child)
+        # Below a child everything can be skipped, but names such as `child-2` lie between
+        # `child` and `child/...`.
+        after = f"{prefix}{child}/{_END}" if slash else row

@@ -1,0 +1,189 @@
+"""`customhouse serve`: prepare the data folder, then start and stop everything together."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from customhouse import logs, metrics
+from customhouse.application import Application
+from customhouse.database import Database
+from customhouse.database.migrations import migrate
+from customhouse.errors import Code, Failure
+from customhouse.iam import accounts, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from customhouse.settings import Settings
+
+_log = structlog.get_logger()
+
+_PR_SET_PDEATHSIG = 1
+_WORKER_RESTART_SECONDS = 1.0
+
+
+def serve(settings: Settings, show: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: the settings.
+        show: tells the person who started the server what they need to know.
+
+    Raises:
+        Failure: SETTINGS_INVALID, DATABASE_NEWER.
+    """
+    logs.configure(settings.log)
+    _check(settings)
+    prepare(settings, show)
+    # Imported here, the control plane's libraries are shared by all processes that are forked.
+    parent = os.getpid()
+    metrics.share(settings.data / "run" / "metrics")
+
+    def load(_target: str) -> Application:
+        _die_with(parent)
+        logs.configure(settings.log)
+        return Application(settings)
+
+    server = _granian(settings)
+    worker = _Worker(settings, parent)
+    server.on_startup(worker.start)
+    server.on_shutdown(worker.stop)
+    scheme = "https" if settings.server.tls_cert else "http"
+    show(f"Serving on {scheme}://{settings.server.host}:{settings.server.port}")
+    server.serve(target_loader=load)
+
+
+def prepare(settings: Settings, show: Callable[[str], None]) -> None:
+    """Make the data folder, the database, the signing key and the administrator as needed.
+
+    Raises:
+        Failure: DATABASE_NEWER.
+    """
+    old_mask = os.umask(0o077)
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.database)
+        try:
+            migrate(database, settings.data / "backups")
+            tokens.create_key(database)
+            password = os.environ.pop("CUSTOMHOUSE_ADMIN_PASSWORD", None)
+            made_up = accounts.create_administrator(database, password)
+        finally:
+            # No connection may be open when the processes are forked.
+            database.close()
+    finally:
+        os.umask(old_mask)
+    if made_up:
+        show(
+            f"The administrator is {accounts.ADMINISTRATOR} with password {made_up}"
+            " (shown this once)"
+        )
+
+
+def _check(settings: Settings) -> None:
+    server = settings.server
+    if (server.tls_cert is None) != (server.tls_key is None):
+        reason = "server.tls_cert and server.tls_key are given together or not at all"
+        raise Failure(Code.SETTINGS_INVALID, reason=reason)
+    for path in (server.tls_cert, server.tls_key):
+        if path is not None and not path.is_file():
+            raise Failure(Code.SETTINGS_INVALID, reason=f"there is no file {path}")
+
+
+def _granian(settings: Settings) -> MPServer:
+    server = settings.server
+    return MPServer(
+        "customhouse",
+        address=server.host,
+        port=server.port,
+        interface=Interfaces.ASGI,
+        workers=server.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.auto,
+        websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=30_000),
+        ssl_cert=server.tls_cert,
+        ssl_key=server.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,
+        workers_kill_timeout=server.drain_seconds,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        log_level=LogLevels.warning,
+        log_dictconfig={
+            "version": 1,
+            "disable_existing_loggers": False,
+            "loggers": {"_granian": {"level": "WARNING", "propagate": True}},
+        },
+    )
+
+
+class _Worker:
+    """The background worker: a process that is started again when it ends unasked."""
+
+    def __init__(self, settings: Settings, parent: int) -> None:
+        self._settings = settings
+        self._parent = parent
+        self._stopping = threading.Event()
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._thread = threading.Thread(target=self._watch, name="worker-watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.is_alive():
+            process.terminate()
+            process.join(self._settings.server.drain_seconds)
+            if process.is_alive():
+                process.kill()
+        self._thread.join(1)
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            self._process = multiprocessing.get_context("fork").Process(
+                target=_work, args=(self._settings, self._parent), name="customhouse-worker"
+            )
+            self._process.start()
+            self._process.join()
+            if not self._stopping.is_set():
+                _log.error("the worker ended", exitcode=self._process.exitcode)
+                self._stopping.wait(_WORKER_RESTART_SECONDS)
+
+
+def _work(settings: Settings, parent: int) -> None:
+    """The life of the worker's process."""
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logs.configure(settings.log)
+    from customhouse.worker import work  # noqa: PLC0415  - only this process needs the engine
+
+    work(settings)
+
+
+def _die_with(parent: int) -> None:
+    """Let this process be killed when its parent is, however that ends (prctl(2)).
+
+    A process that outlived a killed server would go on answering beside the next one. So would
+    one that is told to end before it has a handler of its own: the parent's, which came with the
+    fork, does nothing here.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,0 +1,1 @@
+"""Work that outlives a request: durable, resumed after a crash, started by events."""

@@ -1,0 +1,47 @@
+"""Workflows, and which event starts which: values that name no engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from customhouse.events import Event
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Step(Protocol):
+    """Runs a function as a recorded step: `step(name, function, *arguments)`."""
+
+    def __call__(
+        self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run it, or return what it returned when it was run before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow that can be started.
+
+    Attributes:
+        name: stable; runs of before a restart are found again by it.
+        function: called as `function(step, *arguments)`; the arguments are JSON values.
+        concurrency: how many run at once in one worker.
+    """
+
+    name: str
+    function: Callable[..., None]
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Which workflow an event starts, and with which arguments."""
+
+    event: type[Event]
+    workflow: Workflow
+    arguments: Callable[[Any], tuple[object, ...]]
