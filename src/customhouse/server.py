@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,6 +34,8 @@ _log = structlog.get_logger()
 
 _PR_SET_PDEATHSIG = 1
 _WORKER_RESTART_SECONDS = 1.0
+_STOP_SECONDS = 0.5
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(settings: Settings, show: Callable[[str], None]) -> None:
@@ -52,7 +56,7 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
     metrics.share(settings.data / "run" / "metrics")
 
     def load(_target: str) -> Application:
-        _die_with(parent)
+        _begin_process(parent)
         logs.configure(settings.log)
         return Application(settings)
 
@@ -136,52 +140,77 @@ class _Worker:
         self._settings = settings
         self._parent = parent
         self._stopping = threading.Event()
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: multiprocessing.process.BaseProcess
         self._thread = threading.Thread(target=self._watch, name="worker-watch", daemon=True)
 
     def start(self) -> None:
+        """Start the process, then watch it from a thread.
+
+        It is forked here, not by the thread: a fork beside the server's own forks would hold ends
+        of the pipes by which the server notices that its processes have ended.
+        """
+        self._fork()
         self._thread.start()
 
     def stop(self) -> None:
+        """Let the process end, and wait until it has."""
         self._stopping.set()
-        process = self._process
-        if process is not None and process.is_alive():
-            process.terminate()
-            process.join(self._settings.server.drain_seconds)
-            if process.is_alive():
-                process.kill()
-        self._thread.join(1)
+        deadline = time.monotonic() + self._settings.server.drain_seconds
+        while self._thread.is_alive():
+            late = time.monotonic() > deadline
+            pid = self._process.pid
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+            self._thread.join(_STOP_SECONDS)
 
     def _watch(self) -> None:
-        while not self._stopping.is_set():
-            self._process = multiprocessing.get_context("fork").Process(
-                target=_work, args=(self._settings, self._parent), name="customhouse-worker"
-            )
-            self._process.start()
-            self._process.join()
-            if not self._stopping.is_set():
-                _log.error("the worker ended", exitcode=self._process.exitcode)
-                self._stopping.wait(_WORKER_RESTART_SECONDS)
+        while True:
+            process = self._process
+            process.join()
+            if self._stopping.is_set():
+                return
+            _log.error("the worker ended", exitcode=process.exitcode)
+            if self._stopping.wait(_WORKER_RESTART_SECONDS):
+                return
+            self._fork()
+
+    def _fork(self) -> None:
+        # The process begins with these blocked, see `_begin_process`.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._process = multiprocessing.get_context("fork").Process(
+            target=_work, args=(self._settings, self._parent), name="customhouse-worker"
+        )
+        self._process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(settings: Settings, parent: int) -> None:
     """The life of the worker's process."""
-    _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _begin_process(parent)
     logs.configure(settings.log)
     from customhouse.worker import work  # noqa: PLC0415  - only this process needs the engine
 
     work(settings)
 
 
+def _begin_process(parent: int) -> None:
+    """Let go of what a forked process has from its parent.
+
+    Its signal handlers would swallow a SIGTERM that comes before the process sets its own. Ctrl-C
+    reaches every process of a terminal; the parent alone heeds it and stops the others.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    _die_with(parent)
+
+
 def _die_with(parent: int) -> None:
     """Let this process be killed when its parent is, however that ends (prctl(2)).
 
-    A process that outlived a killed server would go on answering beside the next one. So would
-    one that is told to end before it has a handler of its own: the parent's, which came with the
-    fork, does nothing here.
+    A process that outlived a killed server would go on answering beside the next one.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,22 +1,54 @@
-"""The background worker: runs the workflows that events start."""
+"""The background worker: runs the workflows that events start, and keeps house."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from customhouse.application import subscriptions
+from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database
 from customhouse.workflows.engine import Engine
 
 if TYPE_CHECKING:
     from customhouse.settings import Settings
 
+_log = structlog.get_logger()
+
+_HOUR = 3600
+
 
 def work(settings: Settings) -> None:
-    """Work until SIGTERM."""
+    """Work until SIGTERM, then end the process."""
     database = Database(settings.database)
     engine = Engine(database, settings.workflow_database, subscriptions(settings, database))
-    signal.signal(signal.SIGTERM, lambda *_: engine.stop())
+    stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        engine.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    house = threading.Thread(target=_keep_house, args=(settings, stopping), daemon=True)
+    house.start()
     engine.run()
-    database.close()
+    # Not through the interpreter's end: that would wait for the engine's threads, which sleep for
+    # seconds, and for workflows, which go on at the next start.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _keep_house(settings: Settings, stopping: threading.Event) -> None:
+    """Drop unfinished uploads that nobody goes on with, once an hour."""
+    store = FileBlobStore(settings.data)
+    while not stopping.is_set():
+        dropped = store.expire_uploads(time.time() - settings.registry.upload_hours * _HOUR)
+        if dropped:
+            _log.info("unfinished uploads were dropped", count=dropped)
+        stopping.wait(_HOUR)

@@ -53,7 +53,10 @@ class Engine:
         self._queues: dict[str, Queue] = {}
 
     def run(self) -> None:
-        """Work until `stop` is called from another thread or a signal handler."""
+        """Work until `stop` is called from another thread or a signal handler.
+
+        Workflows that are running then are not waited for: they go on at the next start.
+        """
         config: DBOSConfig = {
             "name": "customhouse",
             "system_database_url": self._url,
@@ -71,21 +74,18 @@ class Engine:
         for name, workflow in workflows.items():
             self._functions[name] = _register(workflow)
         DBOS.launch()
-        try:
-            for name, workflow in workflows.items():
-                self._queues[name] = DBOS.register_queue(
-                    name,
-                    worker_concurrency=workflow.concurrency,
-                    polling_interval_sec=_POLL,
-                    on_conflict="always_update",
-                )
-            while not self._stop.wait(_POLL):
-                self._dispatch()
-        finally:
-            DBOS.destroy(workflow_completion_timeout_sec=1, destroy_registry=True)
+        for name, workflow in workflows.items():
+            self._queues[name] = DBOS.register_queue(
+                name,
+                worker_concurrency=workflow.concurrency,
+                polling_interval_sec=_POLL,
+                on_conflict="always_update",
+            )
+        while not self._stop.wait(_POLL):
+            self._dispatch()
 
     def stop(self) -> None:
-        """Let `run` return; what is running now goes on at the next start."""
+        """Let `run` return."""
         self._stop.set()
 
     def _dispatch(self) -> None:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from customhouse.errors import Code, Failure
-from customhouse.http import FileBody, Response
+from customhouse.http import FileBody, Response, error_response
 from customhouse.oci import parse_digest
 from customhouse.registry import blobs, manifests, repositories
 
@@ -48,7 +48,10 @@ async def get(call: Call) -> Response:
     wanted = request.headers.get(b"range")
     if wanted is None or request.headers.get(b"if-range", etag) != etag:
         return Response(200, headers, _body(path, digest, size, 0, size))
-    part = parse_range(wanted.decode("latin-1"), size)
+    try:
+        part = parse_range(wanted.decode("latin-1"), size)
+    except Failure as failure:
+        return error_response(failure, (b"content-range", b"bytes */%d" % size))
     if part is None:
         return Response(200, headers, _body(path, digest, size, 0, size))
     start, end = part
