@@ -67,7 +67,7 @@ class Application:
         elif scope["type"] == "http":
             self._proxies.apply(scope)
             path: str = scope["path"]
-            if path.startswith(("/v1/", "/upload/")):
+            if path.startswith(("/v1/", "/upload/")) and not _has_zero(scope):
                 await self._answer_control(scope, receive, send)
             else:
                 await self._answer(scope, receive, send)
@@ -84,6 +84,9 @@ class Application:
             except Failure as failure:
                 response = _failed(failure)
             except ClientGone:
+                # It may have closed only the half that it sends on.
+                response = error_response(Failure(Code.SIZE_INVALID, reason="the body broke off"))
+                await response.send(scope, send)
                 return
             except Exception:  # noqa: BLE001  - it is logged and answered, whatever it is
                 _log.exception("a request failed", request=number, path=request.path)
@@ -95,6 +98,8 @@ class Application:
 
     async def _respond(self, request: Request) -> Response:
         path = request.path
+        if _has_zero(request.scope):
+            raise Failure(Code.REQUEST_INVALID, reason="there is a zero byte in its target")
         if self._registry is None or self._authenticator is None:
             raise Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
         if path == "/v2" or path.startswith("/v2/"):
@@ -193,6 +198,11 @@ class Application:
         self._registry = self._control = None
         threads.shutdown()
         await asyncio.to_thread(self._database.close)
+
+
+def _has_zero(scope: Scope) -> bool:
+    """Whether the target has a zero byte, which PostgreSQL takes in no text."""
+    return "\0" in scope["path"] or b"%00" in scope["query_string"]
 
 
 def _failed(failure: Failure) -> Response:

@@ -69,6 +69,8 @@ def create(routers: Sequence[APIRouter], authenticator: Authenticator) -> FastAP
     async def unanswered(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == HTTPStatus.NOT_FOUND:
             failure = Failure(Code.PATH_UNKNOWN)
+        elif error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+            failure = Failure(Code.REQUEST_INVALID, reason=str(error.detail))
         else:
             allowed = (error.headers or {}).get("Allow", "")
             failure = Failure(Code.METHOD_UNSUPPORTED, method=request.method, allowed=allowed)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter as Counts
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 _BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0)
+# More than the counters of every route, method and status take.
+_RESERVED_BYTES = 1024 * 1024
+# A client may make up others, and each would be counted for good.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -24,6 +25,23 @@ def share(folder: Path) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
+def _reserve() -> None:
+    """Put the files that this process counts in on disk before they are mapped into memory.
+
+    To write to a page that a full disk has no room for ends a process (SIGBUS). If there is no
+    room even for this, the process counts for itself alone.
+    """
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return
+    try:
+        for kind in ("counter", "histogram"):
+            with Path(folder, f"{kind}_{os.getpid()}.db").open("wb") as file:
+                file.write(bytes(_RESERVED_BYTES))
+    except OSError:
+        del os.environ["PROMETHEUS_MULTIPROC_DIR"]
+
+
 class Metrics:
     """What one process counts.
 
@@ -32,6 +50,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        _reserve()
         from prometheus_client import Counter, Histogram  # noqa: PLC0415  - see `share`
 
         self._requests = Counter(
@@ -45,6 +64,7 @@ class Metrics:
 
     def note(self, method: str, route: str, status: int, length: int, seconds: float) -> None:
         """Note a request. `route` is one of a table, never a path that a client made up."""
+        method = method if method in _METHODS else "other"
         self._noted.append((method, route, status, length, seconds))
 
     def flush(self) -> None:

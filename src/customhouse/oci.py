@@ -180,10 +180,10 @@ def parse_manifest(content: bytes, content_type: str, digest: str | None = None)
     kind = _KINDS[media_type]
     if document.schema_version != 2 and kind is not Kind.ARTIFACT:
         raise _invalid("schemaVersion must be 2")
-    if document.config is not None and document.manifests is not None:
+    if document.manifests is not None and (document.config or document.layers is not None):
         # A document that is a manifest and an index at once is read differently by different
         # clients (CVE-2021-41190).
-        raise _invalid("it has both a config and manifests")
+        raise _invalid("it has manifests together with a config or layers")
     if kind is Kind.IMAGE and (document.config is None or document.layers is None):
         raise _invalid("an image manifest needs a config and layers")
     if kind is Kind.INDEX and document.manifests is None:
@@ -221,10 +221,15 @@ def _media_type(document: _Document, content_type: str) -> str:
 
 
 def _artifact_type(document: _Document) -> str:
-    """The artifact type as the distribution spec, "Listing Referrers", derives it."""
-    if document.artifact_type:
-        return document.artifact_type
-    return document.config.media_type if document.config else ""
+    """The artifact type as the distribution spec, "Listing Referrers", derives it.
+
+    Raises:
+        Failure: MANIFEST_INVALID.
+    """
+    found = document.artifact_type or (document.config.media_type if document.config else "")
+    if "\0" in found:
+        raise _invalid("its artifact type has a zero byte")
+    return found
 
 
 def _check_descriptor(descriptor: Descriptor) -> None:
@@ -237,6 +242,8 @@ def _check_descriptor(descriptor: Descriptor) -> None:
         data = base64.b64decode(descriptor.data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _invalid(f"the data of {descriptor.digest} is not base64") from error
+    if len(descriptor.data) % 4:  # the decoder passes over too much padding at the end
+        raise _invalid(f"the data of {descriptor.digest} is not base64")
     algorithm = descriptor.digest.partition(":")[0]
     if len(data) != descriptor.size or digest_of(data, algorithm) != descriptor.digest:
         raise _invalid(f"the data of {descriptor.digest} is not the content it names")

@@ -7,6 +7,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -50,6 +51,7 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
     """
     logs.configure(settings.log)
     _check(settings)
+    address = _address(settings.server.host, settings.server.port)
     prepare(settings, show)
     # Imported here, the control plane's libraries are shared by all processes that are forked.
     parent = os.getpid()
@@ -60,7 +62,7 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
         logs.configure(settings.log)
         return Application(settings)
 
-    server = _granian(settings)
+    server = _granian(settings, address)
     worker = _Worker(settings, parent)
     server.on_startup(worker.start)
     server.on_shutdown(worker.stop)
@@ -106,11 +108,34 @@ def _check(settings: Settings) -> None:
             raise Failure(Code.SETTINGS_INVALID, reason=f"there is no file {path}")
 
 
-def _granian(settings: Settings) -> MPServer:
+def _address(host: str, port: int) -> str:
+    """The address of a host, on which the port must be free.
+
+    The processes listen with SO_REUSEPORT, which shares the port among them, and would share it
+    with a server that runs there already.
+
+    Raises:
+        Failure: SETTINGS_INVALID.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As the server itself: connections of an earlier run that linger are no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = f"{host}:{port} cannot be listened on ({error.strerror})"
+        raise Failure(Code.SETTINGS_INVALID, reason=reason) from error
+    return str(address[0])
+
+
+def _granian(settings: Settings, address: str) -> MPServer:
     server = settings.server
     return MPServer(
         "customhouse",
-        address=server.host,
+        address=address,
         port=server.port,
         interface=Interfaces.ASGI,
         workers=server.workers,

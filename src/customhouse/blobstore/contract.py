@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -17,9 +16,9 @@ class Upload(Protocol):
     """An unfinished upload, held by the one who writes to it."""
 
     offset: int
-    """How many bytes there are, counting those not yet saved."""
+    """How many bytes there are."""
 
-    def write(self, chunks: Iterable[bytes]) -> None:
+    def write(self, chunks: list[bytes]) -> None:
         """Append.
 
         Raises:
@@ -27,10 +26,14 @@ class Upload(Protocol):
         """
 
     def save(self) -> None:
-        """Make everything written survive a power cut. Only then may it be acknowledged."""
+        """Make everything written survive a power cut. Only then may it be acknowledged.
+
+        Raises:
+            Failure: STORAGE_FULL.
+        """
 
     def truncate(self, offset: int) -> None:
-        """Forget what was written after `offset`."""
+        """Forget what came after `offset`."""
 
     def finish(self, digest: str) -> int:
         """Check the content against its digest and move it to its place; returns its size.

@@ -153,13 +153,12 @@ class FileUpload:
     """An upload whose file is open and locked; see the contract."""
 
     def __init__(self, store: FileBlobStore, path: Path, descriptor: int) -> None:
-        self.offset = os.fstat(descriptor).st_size
         self._store = store
         self._path = path
         self._descriptor = descriptor
         self._algorithm = path.suffix[1:]
         self._hasher: hashlib._Hash | None = None
-        os.lseek(descriptor, 0, os.SEEK_END)
+        self.offset = os.lseek(descriptor, 0, os.SEEK_END)
 
     def __enter__(self) -> Self:
         return self
@@ -169,14 +168,16 @@ class FileUpload:
             self._store.keep_hasher(self._path, self.offset, self._hasher)
         os.close(self._descriptor)
 
-    def write(self, chunks: Iterable[bytes]) -> None:
+    def write(self, chunks: list[bytes]) -> None:
         """See the contract."""
+        # As one piece: each call that hashes or writes lets go of the interpreter's lock, and to
+        # get it back costs more than this copy when chunks are small.
+        data = b"".join(chunks)
         hasher = self._hash_so_far()
-        for chunk in chunks:
-            view = memoryview(chunk)
+        view = memoryview(data)
+        with _disk_full_told():
             while view:
-                with _disk_full_told():
-                    written = os.write(self._descriptor, view)
+                written = os.write(self._descriptor, view)
                 hasher.update(view[:written])
                 self.offset += written
                 view = view[written:]
@@ -185,17 +186,17 @@ class FileUpload:
         """See the contract."""
         with _disk_full_told():
             os.fsync(self._descriptor)
-        state = f"{self.offset} {self._hash_so_far().hexdigest()}"
-        with contextlib.suppress(OSError):
-            _state_path(self._path).write_text(state)
+        if self._hasher is not None:
+            state = f"{self.offset} {self._hasher.hexdigest()}"
+            with contextlib.suppress(OSError):
+                _state_path(self._path).write_text(state)
 
     def truncate(self, offset: int) -> None:
         """See the contract."""
         # The note would fit again once as many other bytes had come.
         _state_path(self._path).unlink(missing_ok=True)
         os.ftruncate(self._descriptor, offset)
-        os.lseek(self._descriptor, offset, os.SEEK_SET)
-        self.offset = offset
+        self.offset = os.lseek(self._descriptor, offset, os.SEEK_SET)
         self._hasher = None
 
     def finish(self, digest: str) -> int:

@@ -33,10 +33,13 @@ def now() -> int:
 
 
 def insert(tx: Transaction, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that knows ON CONFLICT, in the words of the transaction's engine."""
+    """An INSERT that knows ON CONFLICT, in the words of the transaction's engine.
+
+    The `rowcount` of its result tells whether a row was inserted.
+    """
     if tx.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+        return postgresql.insert(table).execution_options(preserve_rowcount=True)
+    return sqlite.insert(table).execution_options(preserve_rowcount=True)
 
 
 def lock(tx: Transaction, name: str) -> None:

@@ -94,6 +94,7 @@ _USERS = Prepared(
 )
 
 _BATCH = 5000
+_MAX_SIZE = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,8 @@ def put(
             "artifact_type": manifest.artifact_type,
             "subject": manifest.subject.digest if manifest.subject else None,
             "annotations": msgspec.json.encode(manifest.annotations).decode(),
-            "image_size": sum(part.size for part in manifest.blobs),
+            # Layers that stay with their publisher may claim to have any size.
+            "image_size": min(sum(part.size for part in manifest.blobs), _MAX_SIZE),
             "image_created": facts.created,
             "platform": facts.platform,
             "body": content,

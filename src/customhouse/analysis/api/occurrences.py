@@ -28,7 +28,7 @@ def router(database: LoopDatabase) -> APIRouter:
     routes = APIRouter(tags=["occurrences"])
 
     @routes.get(
-        "/v1/projects/{project}/occurrences",
+        "/v1/projects/{project:path}/occurrences",
         dependencies=[Depends(permitted(Permission.OCCURRENCES_LIST, "project"))],
     )
     async def list_occurrences(

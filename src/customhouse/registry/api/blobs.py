@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from customhouse.registry.api.call import Call
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-# Up to this size reading at once costs less than handing a path to the server.
+# Up to this size the content is read at once.
 _INLINE_BYTES = 64 * 1024
 
 
@@ -41,7 +41,7 @@ async def get(call: Call) -> Response:
     if is_fresh(request.headers.get(b"if-none-match"), etag):
         return Response(304, headers)
     if request.method == "HEAD":
-        return Response(200, headers, FileBody("", 0, size, whole=True))
+        return Response(200, headers, FileBody("", 0, size))
     path = call.services.store.local_path(digest)
     if path is None:
         raise Failure(Code.BLOB_LOST, digest=digest)
@@ -100,7 +100,7 @@ def _body(path: Path, digest: str, size: int, start: int, end: int) -> bytes | F
             if len(content) == end - start:
                 return content
         elif path.stat().st_size == size:
-            return FileBody(str(path), start, end - start, end - start == size)
+            return FileBody(str(path), start, end - start)
     except FileNotFoundError:
         pass
     raise Failure(Code.BLOB_LOST, digest=digest)

@@ -147,7 +147,7 @@ def read_facts(store: BlobStore, manifest: Manifest) -> ImageFacts:
     except (Failure, OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return ImageFacts()
     platform = "/".join(part[:64] for part in (config.os, config.architecture, config.variant))
-    return ImageFacts(_milliseconds(config.created), platform.strip("/"))
+    return ImageFacts(_milliseconds(config.created), platform.strip("/").replace("\0", ""))
 
 
 def _milliseconds(text: str) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from customhouse.registry.api.call import Call
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/(?:\d+|\*))?")
-# How much is handed to the thread that hashes and writes at a time, while the next arrives.
+# How much is handed to the thread that hashes and writes at a time.
 _BATCH_BYTES = 1024 * 1024
 # In how many repositories a mount that names none looks for the blob.
 _MOUNT_CANDIDATES = 100
@@ -120,26 +120,17 @@ async def _append_and_finish(call: Call, name: str, digest: str) -> Response:
 
 async def _receive(call: Call, upload: Upload) -> None:
     """Append the body: a thread hashes and writes what came while more comes."""
-    pending: list[bytes] = []
-    size = 0
+    pause = call.services.settings.server.body_timeout
     writing: asyncio.Future[None] | None = None
     try:
-        async for chunk in call.request.chunks(call.services.settings.server.body_timeout):
-            pending.append(chunk)
-            size += len(chunk)
-            if size < _BATCH_BYTES:
-                continue
+        while chunks := await call.request.batch(_BATCH_BYTES, pause):
             if writing is not None:
                 await writing
-            _check_size(call, upload.offset + size)
-            writing = asyncio.ensure_future(call.in_thread(upload.write, pending))
-            pending, size = [], 0
+            _check_size(call, upload.offset + sum(map(len, chunks)))
+            writing = asyncio.ensure_future(call.in_thread(upload.write, chunks))
     finally:
         if writing is not None:
             await writing
-        _check_size(call, upload.offset + size)
-        if pending:
-            await call.in_thread(upload.write, pending)
 
 
 def _check_size(call: Call, size: int) -> None:

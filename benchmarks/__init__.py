@@ -1,0 +1,1 @@
+"""Benchmarks of customhouse, side by side with Debian's `docker-registry` in one run."""
