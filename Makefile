@@ -2,12 +2,14 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+PORT   ?= 5000
+DATA   ?= data
 ARGS   ?=
 
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.installed-for-development
-CODE      := src tests benchmarks
+CODE      := src tests benchmarks docs
 
 # Debian keeps this part of Python in a package of its own.
 GET_VENV := { test "$$(id -u)" = 0 && apt-get -qq update \
@@ -21,14 +23,14 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(INSTALLED) ## Start the server on http://localhost:5000, data in ./data (ARGS="--workers 1")
-	$(BIN)/customhouse serve --port 5000 --data data $(ARGS)
+run: $(INSTALLED) ## Start the server on http://localhost:5000, data in ./data (PORT=, DATA=, ARGS=)
+	$(BIN)/customhouse serve --port $(PORT) --data $(DATA) $(ARGS)
 
 .PHONY: test
 test: $(DEVELOPED) ## Install the real clients, check the code, run the tests (ARGS="-k docker")
 	tests/install-clients
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(DEVELOPED) ## Check style, types and who imports whom
@@ -45,6 +47,10 @@ format: $(DEVELOPED) ## Put the code in shape
 .PHONY: bench
 bench: $(DEVELOPED) ## Measure side by side with docker-registry
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: docs
+docs: $(DEVELOPED) ## Write the reference pages from the code
+	$(BIN)/python docs/make_reference.py
 
 .PHONY: constraints
 constraints: $(DEVELOPED) ## Pin the newest versions that fit pyproject.toml

@@ -45,6 +45,9 @@ _log = structlog.get_logger()
 _DAY = 24 * 3600
 _THREADS = 16
 _FLUSH_SECONDS = 0.25
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+# Older Docker clients take only this, on every answer and refusals too, for a registry.
+_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 
 
 class Application:
@@ -91,6 +94,8 @@ class Application:
             except Exception:  # noqa: BLE001  - it is logged and answered, whatever it is
                 _log.exception("a request failed", request=number, path=request.path)
                 response = error_response(Failure(Code.INTERNAL, request=number))
+            if request.path.startswith("/v2"):
+                response.headers.append(_VERSION)
             status, length = response.status, response.length
             await response.send(scope, send)
         finally:
@@ -151,9 +156,12 @@ class Application:
     def _note(
         self, request: Request, number: str, status: int, length: int, started: float
     ) -> None:
-        self._access.note(request, number, status, length, started)
+        seconds = time.perf_counter() - started
+        self._access.note(request, number, status, length, seconds)
         route = request.context.get("route", "control")
-        self._metrics.note(request.method, route, status, length, time.perf_counter() - started)
+        # Clients may send any method; what is counted has a fixed set of names.
+        method = request.method if request.method in _METHODS else "other"
+        self._metrics.note(method, route, status, length, seconds)
 
     def _flush(self) -> None:
         self._access.flush()
@@ -208,6 +216,8 @@ def _has_zero(scope: Scope) -> bool:
 def _failed(failure: Failure) -> Response:
     if failure.code is Code.METHOD_UNSUPPORTED:
         return error_response(failure, (b"allow", str(failure.fields["allowed"]).encode()))
+    if failure.status == 401:
+        return error_response(failure, (b"www-authenticate", b'Basic realm="customhouse"'))
     return error_response(failure)
 
 

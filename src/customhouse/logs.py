@@ -51,12 +51,26 @@ def configure(settings: LogSettings) -> None:
     root.setLevel(max(level, logging.WARNING))
 
 
+class _Line(msgspec.Struct, tag_field="event", tag="request"):
+    time: float
+    request: str
+    client: str
+    principal: str
+    method: str
+    path: str
+    status: int
+    bytes: int
+    seconds: float
+    agent: str
+
+
 class AccessLog:
     """Gathers a line for each request of this process."""
 
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled
-        self._lines: list[bytes] = []
+        self._lines: list[_Line] = []
+        self._encoder = msgspec.json.Encoder()
         self._prefix = secrets.token_hex(3)
         self._numbers = count(1)
 
@@ -64,7 +78,7 @@ class AccessLog:
         """An identifier for a request, which its lines in the log and its errors carry."""
         return f"{self._prefix}-{next(self._numbers)}"
 
-    def note(self, request: Request, number: str, status: int, length: int, started: float) -> None:
+    def note(self, request: Request, number: str, status: int, length: int, seconds: float) -> None:
         """Note a request that was answered.
 
         Args:
@@ -72,24 +86,23 @@ class AccessLog:
             number: its identifier.
             status: what it was answered with; 499 when the client had gone.
             length: bytes of the answer's body.
-            started: `time.perf_counter()` when it came.
+            seconds: how long it took.
         """
         if not self._enabled:
             return
-        line = {
-            "time": time.time(),
-            "event": "request",
-            "request": number,
-            "client": request.client,
-            "principal": request.context.get("principal", ""),
-            "method": request.method,
-            "path": request.path,
-            "status": status,
-            "bytes": length,
-            "seconds": round(time.perf_counter() - started, 6),
-            "agent": request.header(b"user-agent"),
-        }
-        self._lines.append(msgspec.json.encode(line))
+        line = _Line(
+            time.time(),
+            number,
+            request.client,
+            request.context.get("principal", ""),
+            request.method,
+            request.path,
+            status,
+            length,
+            seconds,
+            request.header(b"user-agent"),
+        )
+        self._lines.append(line)
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
 
@@ -97,5 +110,5 @@ class AccessLog:
         """Write what was gathered."""
         if self._lines:
             lines, self._lines = self._lines, []
-            sys.stderr.buffer.write(b"\n".join(lines) + b"\n")
+            sys.stderr.buffer.write(self._encoder.encode_lines(lines))
             sys.stderr.buffer.flush()

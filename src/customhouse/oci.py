@@ -111,6 +111,11 @@ class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
         """Whether the content may be missing here: it is fetched from its publisher."""
         return self.media_type.startswith(_FOREIGN_LAYERS)
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the content is a layer that only its recipients can read (ocicrypt)."""
+        return self.media_type.endswith("+encrypted")
+
 
 class _Document(msgspec.Struct, rename="camel"):
     schema_version: int = 0
@@ -173,6 +178,7 @@ def parse_manifest(content: bytes, content_type: str, digest: str | None = None)
     if len(content) > MAX_MANIFEST_BYTES:
         raise Failure(Code.MANIFEST_TOO_LARGE, limit=MAX_MANIFEST_BYTES)
     try:
+        content.decode()  # fields that are passed over are not looked at below
         document = msgspec.json.decode(content, type=_Document)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Failure(Code.MANIFEST_INVALID, reason=str(error)) from error

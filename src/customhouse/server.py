@@ -68,7 +68,17 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
     server.on_shutdown(worker.stop)
     scheme = "https" if settings.server.tls_cert else "http"
     show(f"Serving on {scheme}://{settings.server.host}:{settings.server.port}")
+    # Blocked, here and in what is forked until `_begin_process`: a process that has just been
+    # forked would otherwise swallow a signal in its parent's handler. One thread waits for them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    threading.Thread(target=_await_signal, args=(server,), name="signals", daemon=True).start()
     server.serve(target_loader=load)
+
+
+def _await_signal(server: MPServer) -> None:
+    """Stop the server when the process is asked to end."""
+    signal.sigwait(_SIGNALS)
+    server.signal_handler_interrupt()  # type: ignore[no-untyped-call]  # it has no annotations
 
 
 def prepare(settings: Settings, show: Callable[[str], None]) -> None:
@@ -201,13 +211,10 @@ class _Worker:
             self._fork()
 
     def _fork(self) -> None:
-        # The process begins with these blocked, see `_begin_process`.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._process = multiprocessing.get_context("fork").Process(
             target=_work, args=(self._settings, self._parent), name="customhouse-worker"
         )
         self._process.start()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(settings: Settings, parent: int) -> None:
@@ -220,10 +227,9 @@ def _work(settings: Settings, parent: int) -> None:
 
 
 def _begin_process(parent: int) -> None:
-    """Let go of what a forked process has from its parent.
+    """Let go of what a forked process has from its parent: signal handlers and blocked signals.
 
-    Its signal handlers would swallow a SIGTERM that comes before the process sets its own. Ctrl-C
-    reaches every process of a terminal; the parent alone heeds it and stops the others.
+    Ctrl-C reaches every process of a terminal; the parent alone heeds it and stops the others.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -68,15 +68,6 @@ def names_of(item: pytest.Item) -> list[str]:
     return [str(mark.args[0]) for mark in item.iter_markers("client")]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one client in one worker, because they share its engine."""
-    for item in items:
-        names = names_of(item)
-        if names and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(names[0]))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note the clients for the report, and skip the test if one is missing."""
     for name in names_of(item):

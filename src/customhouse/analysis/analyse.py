@@ -55,6 +55,11 @@ class Analyst:
         if not manifest.is_runnable:
             self._note(digest, Status.FINISHED_UNSUPPORTED.value, "it is no image that runs")
             return None
+        encrypted = [layer for layer in manifest.layers if layer.is_encrypted]
+        if encrypted:
+            reason = f"layer {encrypted[0].digest} is encrypted"
+            self._note(digest, Status.FINISHED_UNSUPPORTED.value, reason)
+            return None
         missing = [layer for layer in manifest.layers if not self._is_here(layer)]
         if missing:
             reason = f"layer {missing[0].digest} stays with its publisher and is not stored here"

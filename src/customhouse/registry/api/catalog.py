@@ -11,13 +11,11 @@ from customhouse.registry.api.tags import next_link, page_of
 if TYPE_CHECKING:
     from customhouse.registry.api.call import Call
 
-_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
-
 
 async def base(call: Call) -> Response:
     """`GET /v2/`: this is a registry, and you are signed in to it."""
     del call
-    return json_response(200, {}, _VERSION)
+    return json_response(200, {})
 
 
 async def catalog(call: Call) -> Response:
