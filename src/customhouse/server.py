@@ -8,9 +8,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 import structlog
@@ -36,6 +38,7 @@ _log = structlog.get_logger()
 _PR_SET_PDEATHSIG = 1
 _WORKER_RESTART_SECONDS = 1.0
 _STOP_SECONDS = 0.5
+_READY_POLL_SECONDS = 0.05
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -66,13 +69,31 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
     worker = _Worker(settings, parent)
     server.on_startup(worker.start)
     server.on_shutdown(worker.stop)
-    scheme = "https" if settings.server.tls_cert else "http"
-    show(f"Serving on {scheme}://{settings.server.host}:{settings.server.port}")
     # Blocked, here and in what is forked until `_begin_process`: a process that has just been
     # forked would otherwise swallow a signal in its parent's handler. One thread waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     threading.Thread(target=_await_signal, args=(server,), name="signals", daemon=True).start()
+    threading.Thread(target=_tell_ready, args=(settings, show), name="ready", daemon=True).start()
     server.serve(target_loader=load)
+
+
+def _tell_ready(settings: Settings, show: Callable[[str], None]) -> None:
+    """Say where the server is once it answers."""
+    server = settings.server
+    scheme = "https" if server.tls_cert else "http"
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  - compared, not bound to
+    host = everywhere.get(server.host, server.host)
+    address = f"[{host}]" if ":" in host else host
+    # The certificate is for the names that clients use, not for this one.
+    context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    while True:
+        try:
+            url = f"{scheme}://{address}:{server.port}/readyz"
+            with urllib.request.urlopen(url, timeout=5, context=context):  # noqa: S310  - http(s)
+                break
+        except OSError:
+            time.sleep(_READY_POLL_SECONDS)
+    show(f"Serving on {scheme}://{server.host}:{server.port}")
 
 
 def _await_signal(server: MPServer) -> None:

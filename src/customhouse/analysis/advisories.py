@@ -112,9 +112,7 @@ def put(tx: Transaction, feed: str, records: Sequence[tuple[Advisory, bytes]]) -
     known = dict(
         tx.execute(
             select(ADVISORY.c.name, ADVISORY.c.fingerprint).where(ADVISORY.c.name.in_(distinct))
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     changed = [
         (advisory, mark) for name, (advisory, mark) in distinct.items() if known.get(name) != mark
@@ -194,7 +192,7 @@ def note_import(tx: Transaction, feed: str, source: str, *, rejected: int, skipp
 def feeds(tx: Transaction) -> list[dict[str, Any]]:
     """The feeds, by name, with how many advisories and ranges came from each."""
     advisories: dict[str, int] = dict(
-        tx.execute(select(ADVISORY.c.feed, func.count()).group_by(ADVISORY.c.feed)).tuples().all()
+        tx.execute(select(ADVISORY.c.feed, func.count()).group_by(ADVISORY.c.feed)).all()
     )
     ranges: dict[str, int] = {}
     ecosystems: dict[str, list[str]] = {}

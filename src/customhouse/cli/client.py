@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -54,7 +55,10 @@ class Client:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._http = httpx2.Client(base_url=server.url, timeout=_SECONDS)
+        try:
+            self._http = httpx2.Client(base_url=server.url, timeout=_SECONDS)
+        except httpx2.InvalidURL as error:
+            raise Failure(Code.SERVER_UNREACHABLE, server=server.url, reason=str(error)) from error
         self._tokens: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -160,8 +164,12 @@ class Client:
             }
         if offline:
             form["access_type"] = "offline"
-        document: dict[str, Any] = self._send("POST", "/token", data=form).json()
-        return document
+        response = self._send("POST", "/token", data=form)
+        with suppress(ValueError, TypeError):
+            document: dict[str, Any] = response.json()
+            if "token" in document:
+                return document
+        raise _not_understood(response.status_code)
 
     def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
         try:
@@ -186,5 +194,9 @@ def _failure(response: httpx2.Response) -> ServerError:
         error = document["error"]
         return ServerError(status, error["message"].rstrip("."), "", error["status"])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        message = f"the server answered {status} and no reason that is understood"
-        return ServerError(status, message, "Check that the address is one of customhouse.", "")
+        return _not_understood(status)
+
+
+def _not_understood(status: int) -> ServerError:
+    message = f"the server answered {status} and nothing that is understood"
+    return ServerError(status, message, "Check that the address is one of customhouse.", "")

@@ -250,6 +250,8 @@ def _print_discovery(discovery: dict[str, Any]) -> None:
 
 @app.command
 def delete(
+    image: str,
+    /,
     *images: str,
     force_delete_tags: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
@@ -257,12 +259,13 @@ def delete(
     """Delete images by tag or digest, with the tags that point at them.
 
     Args:
-        images: HOST/PROJECT/IMAGE:TAG or HOST/PROJECT/IMAGE@DIGEST, one or more.
+        image: HOST/PROJECT/IMAGE:TAG or HOST/PROJECT/IMAGE@DIGEST.
+        images: More of them.
         force_delete_tags: Delete the tags that point at a digest with it.
         quiet: Do not ask.
     """
-    for image in images:
-        _delete(parse_image(image), force_delete_tags=force_delete_tags, quiet=quiet)
+    for each in (image, *images):
+        _delete(parse_image(each), force_delete_tags=force_delete_tags, quiet=quiet)
 
 
 def _delete(reference: ImageReference, *, force_delete_tags: bool, quiet: bool) -> None:

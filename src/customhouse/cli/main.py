@@ -5,16 +5,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from customhouse import __version__
 from customhouse.errors import Failure
 
-app = App(name="customhouse", version=__version__, help="A private container registry.")
+app = App(
+    name="customhouse",
+    version=__version__,
+    help="A private container registry.",
+    default_parameter=Parameter(negative=()),
+)
 # By name: a group is imported when one of its commands is called.
-app.command("customhouse.cli.auth:app", name="auth")
-app.command("customhouse.cli.images:app", name="images")
-app.command("customhouse.cli.feeds:app", name="feeds")
+app.command("customhouse.cli.auth:app", name="auth", help="Sign in to a server.")
+app.command("customhouse.cli.images:app", name="images", help="Images: list, look into, delete.")
+app.command(
+    "customhouse.cli.feeds:app", name="feeds", help="Advisories that images are matched with."
+)
 
 
 @app.command

@@ -42,8 +42,12 @@ class Database:
             self.writers = _sqlite_engine(self.url, "BEGIN IMMEDIATE")
             self.newest = _sqlite_engine(self.url, None)
         else:
-            self.readers = self.writers = self.newest = sa.create_engine(
+            self.writers = sa.create_engine(
                 self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+            )
+            # The same connections. By default each statement would see another state.
+            self.readers = self.newest = self.writers.execution_options(
+                isolation_level="REPEATABLE READ"
             )
 
     @property

@@ -122,6 +122,8 @@ class _Writer:
                 return
 
     def _commit(self, batch: list[tuple[Callable[[Transaction], Any], Future[Any]]]) -> None:
+        # What nobody waits for any more is not begun; the rest can no longer be cancelled.
+        batch = [item for item in batch if item[1].set_running_or_notify_cancel()]
         done: list[Callable[[], None]] = []
         try:
             with self._database.writers.begin() as tx:

@@ -37,13 +37,13 @@ def migrate(database: Database, backups: Path) -> None:
     revision = database.read(_revision)
     if revision == HEAD:
         return
-    if revision is not None and database.is_sqlite:
-        _copy(Path(str(database.url.database)), backups, revision)
     # Imported when needed: it takes as long as everything else that a start imports.
     from customhouse.database.migrations.run import known, upgrade  # noqa: PLC0415
 
     if revision is not None and revision not in known():
         raise Failure(Code.DATABASE_NEWER, revision=revision)
+    if revision is not None and database.is_sqlite:
+        _copy(Path(str(database.url.database)), backups, revision)
     with database.writers.begin() as tx:
         if not database.is_sqlite:
             tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
