@@ -18,9 +18,10 @@ from customhouse.workflows import outbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dbos import DBOSConfig, Queue
+    from dbos import DBOSConfig
 
     from customhouse.database import Database
+    from customhouse.events import Event
     from customhouse.workflows.subscription import Subscription, Workflow
 
 P = ParamSpec("P")
@@ -28,13 +29,18 @@ R = TypeVar("R")
 
 _log = structlog.get_logger()
 
-# How soon an event starts its workflows, and a queue is looked at again, in seconds.
+# How soon an event starts its workflows, in seconds.
 _POLL = 0.1
-_EVENTS_AT_ONCE = 100
+# How many events are looked at to find one whose workflow may start.
+_WINDOW = 1000
+_THREADS = 8
 
 
 class Engine:
     """Starts workflows for events and runs them, in this process.
+
+    Events wait where they were written until their workflows may start: that is the queue. (The
+    engine's own queues are polled, each for itself, and cost some percent of a core at rest.)
 
     Args:
         database: where the events are.
@@ -48,9 +54,10 @@ class Engine:
         self._database = database
         self._url = workflow_url
         self._subscriptions = subscriptions
-        self._stop = threading.Event()
+        self._stopping = False
+        self._wake = threading.Event()
         self._functions: dict[str, Callable[..., None]] = {}
-        self._queues: dict[str, Queue] = {}
+        self._running: dict[str, set[str]] = {}
 
     def run(self) -> None:
         """Work until `stop` is called from another thread or a signal handler.
@@ -65,55 +72,65 @@ class Engine:
             "executor_id": "worker",
             "log_level": "ERROR",
             "use_listen_notify": False,
-            "notification_listener_polling_interval_sec": 1.0,
-            "max_executor_threads": 8,
+            "notification_listener_polling_interval_sec": 60.0,
+            "max_executor_threads": _THREADS,
             "sys_db_pool_size": 4,
         }
         DBOS(config=config)
-        workflows = {item.workflow.name: item.workflow for item in self._subscriptions}
-        for name, workflow in workflows.items():
-            self._functions[name] = _register(workflow)
+        for item in self._subscriptions:
+            name = item.workflow.name
+            if name not in self._functions:
+                self._functions[name] = self._register(item.workflow)
+                self._running[name] = set()
         DBOS.launch()
-        for name, workflow in workflows.items():
-            self._queues[name] = DBOS.register_queue(
-                name,
-                worker_concurrency=workflow.concurrency,
-                polling_interval_sec=_POLL,
-                on_conflict="always_update",
-            )
-        while not self._stop.wait(_POLL):
+        while not self._stopping:
+            self._wake.clear()
             self._dispatch()
+            self._wake.wait(_POLL)
 
     def stop(self) -> None:
         """Let `run` return."""
-        self._stop.set()
+        self._stopping = True
+        self._wake.set()
 
     def _dispatch(self) -> None:
-        """Start the workflows of the events that wait.
+        """Start the workflows of the events that wait, as many as may run at once.
 
         The event's number is part of the workflow's identifier, so one whose removal did not come
         to pass starts nothing twice.
         """
-        waiting = self._database.read(outbox.waiting, _EVENTS_AT_ONCE)
-        for number, event in waiting:
-            for item in self._subscriptions:
-                if isinstance(event, item.event):
-                    name = item.workflow.name
-                    with SetWorkflowID(f"{name}-{number}"):
-                        self._queues[name].enqueue(self._functions[name], *item.arguments(event))
-        if waiting:
-            self._database.write(outbox.remove, [number for number, _ in waiting])
+        started: list[int] = []
+        for number, event in self._database.read(outbox.waiting, _WINDOW):
+            items = [item for item in self._subscriptions if isinstance(event, item.event)]
+            if all(self._has_room(item.workflow) for item in items):
+                for item in items:
+                    self._start(item, number, event)
+                started.append(number)
+        if started:
+            self._database.write(outbox.remove, started)
 
+    def _has_room(self, workflow: Workflow) -> bool:
+        return len(self._running[workflow.name]) < workflow.concurrency
 
-def _register(workflow: Workflow) -> Callable[..., None]:
-    def step(name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return DBOS.run_step({"name": name}, function, *args, **kwargs)
+    def _start(self, item: Subscription, number: int, event: Event) -> None:
+        name = item.workflow.name
+        identifier = f"{name}-{number}"
+        self._running[name].add(identifier)
+        with SetWorkflowID(identifier):
+            DBOS.start_workflow(self._functions[name], *item.arguments(event))
 
-    def run(*arguments: object) -> None:
-        try:
-            workflow.function(step, *arguments)
-        except Exception:
-            _log.exception("a workflow failed", workflow=workflow.name, arguments=arguments)
-            raise
+    def _register(self, workflow: Workflow) -> Callable[..., None]:
+        def step(name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+            return DBOS.run_step({"name": name}, function, *args, **kwargs)
 
-    return DBOS.workflow(name=workflow.name, max_recovery_attempts=10)(run)
+        def run(*arguments: object) -> None:
+            try:
+                workflow.function(step, *arguments)
+            except Exception:
+                _log.exception("a workflow failed", workflow=workflow.name, arguments=arguments)
+                raise
+            finally:
+                self._running[workflow.name].discard(str(DBOS.workflow_id))
+                self._wake.set()
+
+        return DBOS.workflow(name=workflow.name, max_recovery_attempts=10)(run)
