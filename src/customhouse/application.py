@@ -45,6 +45,10 @@ _log = structlog.get_logger()
 _DAY = 24 * 3600
 _THREADS = 16
 _FLUSH_SECONDS = 0.25
+_REFUSED = 400
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_DRAIN_BYTES = 32 * 1024 * 1024
+_DRAIN_SECONDS = 5.0
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 # Older Docker clients take only this, on every answer and refusals too, for a registry.
 _VERSION = (b"docker-distribution-api-version", b"registry/2.0")
@@ -97,6 +101,8 @@ class Application:
             if request.path.startswith("/v2"):
                 response.headers.append(_VERSION)
             status, length = response.status, response.length
+            if status >= _REFUSED and request.method in _WITH_BODY:
+                await request.drain(_DRAIN_BYTES, _DRAIN_SECONDS)
             await response.send(scope, send)
         finally:
             self._note(request, number, status, length, started)

@@ -7,6 +7,7 @@ FastAPI's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
@@ -163,6 +164,16 @@ class Request:
                 now = loop.time()
                 if (limit.when() or now) - now < pause / 2:
                     limit.reschedule(now + pause)
+
+    async def drain(self, limit: int, seconds: float) -> None:
+        """Read what is left of the body and forget it, so far as it is not much.
+
+        A client that is still sending when the connection is closed may never read the answer.
+        """
+        with contextlib.suppress(TimeoutError, ClientGone, Failure):
+            async with asyncio.timeout(seconds):
+                while limit > 0 and (chunks := await self.batch(1, seconds)):
+                    limit -= sum(map(len, chunks))
 
     async def body(self, limit: int, too_large: Failure, pause: float) -> bytes:
         """The whole body.

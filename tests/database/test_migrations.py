@@ -1,0 +1,191 @@
+"""The schema's history: it leads to what the modules say, and is safe to walk."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+# It imports every module that has a table.
+import customhouse.application
+from customhouse.database import METADATA, Database, Transaction, migrations
+from customhouse.database.migrations import HEAD, migrate, run
+from customhouse.errors import Code, Failure
+from customhouse.iam import projects
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Postgres
+
+assert customhouse.application
+
+
+def scripts() -> ScriptDirectory:
+    """The scripts."""
+    return ScriptDirectory(str(next(iter(migrations.__path__))))
+
+
+def set_revision(database: Database, revision: str) -> None:
+    """Pretend that the database was left by another version."""
+    statement = sa.text("UPDATE alembic_version SET version_num = :revision")
+    database.write(lambda tx: tx.execute(statement, {"revision": revision}) and None)
+
+
+def revision_of(database: Database) -> str:
+    """Which revision the database is at."""
+    statement = sa.text("SELECT version_num FROM alembic_version")
+    return str(database.read(lambda tx: tx.execute(statement).scalar_one()))
+
+
+def copies(folder: Path) -> list[Path]:
+    """The copies, the oldest first."""
+    return sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def test_head_is_the_newest_script() -> None:
+    assert scripts().get_heads() == [HEAD]
+    assert HEAD in run.known()
+
+
+def test_there_is_one_way_to_the_head() -> None:
+    walked = list(scripts().walk_revisions())
+    assert [script.down_revision for script in walked] == [
+        script.revision for script in walked[1:]
+    ] + [None]
+
+
+def test_it_leads_to_what_the_modules_say(database: Database, tmp_path: Path) -> None:
+    migrate(database, tmp_path / "backups")
+
+    def compare(tx: Transaction) -> list[object]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(tx, opts=options), METADATA))
+
+    assert database.read(compare) == []
+
+
+def test_it_leads_to_the_very_same_tables(tmp_path: Path) -> None:
+    """Names of constraints, collations and counters too, which Alembic does not compare."""
+    migrated = Database(f"sqlite:///{tmp_path / 'migrated.sqlite'}")
+    created = Database(f"sqlite:///{tmp_path / 'created.sqlite'}")
+    check_same(migrated, created, SQLITE_DEFINITIONS)
+
+
+@pytest.mark.xdist_group("postgresql")
+def test_it_leads_to_the_very_same_tables_on_postgresql(postgres: Postgres) -> None:
+    migrated, created = (Database(postgres.database()) for _ in range(2))
+    check_same(migrated, created, POSTGRESQL_DEFINITIONS)
+
+
+SQLITE_DEFINITIONS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+POSTGRESQL_DEFINITIONS = """
+    SELECT table_name || '.' || column_name, concat_ws(
+        ' ', data_type, collation_name, is_nullable, column_default, is_identity
+    ) FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace
+"""
+
+
+def check_same(migrated: Database, created: Database, query: str) -> None:
+    """Check that migrations and the modules make the same of an empty database."""
+    migrate(migrated, Path("unused"))
+    METADATA.create_all(created.writers)
+    found, expected = (database.read(definitions, query) for database in (migrated, created))
+    assert found == expected
+    assert any(name.startswith("manifest") for name in found)
+    migrated.close()
+    created.close()
+
+
+def definitions(tx: Transaction, query: str) -> dict[str, list[str]]:
+    """What every table and index is made of, its lines in an order that means nothing."""
+    return {
+        name: sorted(line.strip(" \t,") for line in text.splitlines() if line.strip(" \t,"))
+        for name, text in tx.exec_driver_sql(query)
+        if "alembic_version" not in name
+    }
+
+
+def test_again_changes_nothing(database: Database, tmp_path: Path) -> None:
+    for _ in range(3):
+        migrate(database, tmp_path / "backups")
+        database.write(projects.ensure, "p", "user:admin")
+    assert revision_of(database) == HEAD
+    assert database.read(projects.exists, "p")
+    assert not (tmp_path / "backups").exists()
+
+
+def test_processes_that_start_together(database: Database, tmp_path: Path) -> None:
+    url = database.url.render_as_string(hide_password=False)
+
+    def one(_: int) -> None:
+        own = Database(url)
+        migrate(own, tmp_path / "backups")
+        own.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(4)))
+    assert revision_of(database) == HEAD
+
+
+def test_a_newer_database_is_refused_and_left_alone(database: Database, tmp_path: Path) -> None:
+    migrate(database, tmp_path / "backups")
+    database.write(projects.ensure, "p", "user:admin")
+    set_revision(database, "9999")
+    for _ in range(5):
+        with pytest.raises(Failure) as caught:
+            migrate(database, tmp_path / "backups")
+        assert caught.value.code is Code.DATABASE_NEWER
+        assert "9999" in caught.value.message
+    assert revision_of(database) == "9999"
+    assert database.read(projects.exists, "p")
+    # Attempts that are bound to fail must not push out the copies that are worth keeping.
+    assert copies(tmp_path / "backups") == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_copy_is_made_before_an_upgrade(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(database, tmp_path / "backups")
+    # A connection that stays open keeps the newest rows in the write-ahead log.
+    with database.newest.connect():
+        database.write(projects.ensure, "p", "user:admin")
+        monkeypatch.setattr(migrations, "HEAD", "a newer one")
+        migrate(database, tmp_path / "backups")
+    (copy,) = copies(tmp_path / "backups")
+    assert HEAD in copy.name
+    connection = sqlite3.connect(copy)
+    assert connection.execute("SELECT id FROM project").fetchall() == [("p",)]
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    assert (tmp_path / "backups").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_newest_three_copies_are_kept(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backups = tmp_path / "backups"
+    migrate(database, backups)
+    monkeypatch.setattr(migrations, "HEAD", "a newer one")
+    backups.mkdir()
+    older = [backups / f"customhouse-0000-{hour}.sqlite" for hour in range(4)]
+    for hour, path in enumerate(older):
+        path.touch()
+        os.utime(path, (hour, hour))
+    (backups / "notes of mine.txt").touch()
+    migrate(database, backups)
+    kept = [path for path in copies(backups) if path.suffix == ".sqlite"]
+    assert kept[:2] == older[2:]
+    assert len(kept) == 3
+    assert (backups / "notes of mine.txt").exists()

@@ -1,0 +1,48 @@
+"""A database with the schema, of each engine in turn, and who pushes to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from customhouse.database.migrations import migrate
+from customhouse.iam.permissions import Principal
+from customhouse.oci import digest_of, parse_manifest
+from customhouse.registry import blobs, manifests, repositories
+from customhouse.registry.manifests import ImageFacts
+from tests.contract.engines import database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from customhouse.database import Database, Transaction
+
+__all__ = ["ANA", "database", "hold", "make_repository", "push", "schema"]
+
+ANA = Principal("user:ana", is_administrator=True)
+
+
+@pytest.fixture(autouse=True)
+def schema(database: Database, tmp_path: Path) -> None:
+    """Every table."""
+    migrate(database, tmp_path / "backups")
+
+
+def make_repository(tx: Transaction, name: str = "p/a") -> int:
+    """A repository, and its project."""
+    return repositories.ensure(tx, name, ANA, create_projects=True)
+
+
+def hold(tx: Transaction, repository: int, contents: Iterable[bytes]) -> None:
+    """Let a repository hold blobs."""
+    for content in contents:
+        blobs.link(tx, repository, digest_of(content), len(content))
+
+
+def push(tx: Transaction, repository: int, content: bytes, content_type: str = "") -> int:
+    """Store a manifest without checking its parts; returns its number."""
+    manifest = parse_manifest(content, content_type)
+    number, _ = manifests.put(tx, repository, manifest, content, ImageFacts(), ANA.name)
+    return number
