@@ -45,6 +45,7 @@ _log = structlog.get_logger()
 _DAY = 24 * 3600
 _THREADS = 16
 _FLUSH_SECONDS = 0.25
+_MAX_CONTROL_BODY = 1024 * 1024
 _REFUSED = 400
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _DRAIN_BYTES = 32 * 1024 * 1024
@@ -100,7 +101,8 @@ class Application:
                 response = error_response(Failure(Code.INTERNAL, request=number))
             if request.path.startswith("/v2"):
                 response.headers.append(_VERSION)
-            status, length = response.status, response.length
+            status = response.status
+            length = 0 if request.method == "HEAD" else response.length
             if status >= _REFUSED and request.method in _WITH_BODY:
                 await request.drain(_DRAIN_BYTES, _DRAIN_SECONDS)
             await response.send(scope, send)
@@ -152,6 +154,8 @@ class Application:
                 failure = Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
                 await error_response(failure).send(scope, noting)
             else:
+                if not request.path.startswith("/upload/"):
+                    receive = _bounded(receive)
                 await self._control(scope, receive, noting)
         except Exception:  # noqa: BLE001  - it is logged; the answer may have begun
             _log.exception("a request failed", request=number, path=request.path)
@@ -212,6 +216,22 @@ class Application:
         self._registry = self._control = None
         threads.shutdown()
         await asyncio.to_thread(self._database.close)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Let no more of a body be read than a request needs: FastAPI reads it before it asks who."""
+    left = _MAX_CONTROL_BODY
+
+    async def bounded() -> dict[str, Any]:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            reason = f"its body has more than {_MAX_CONTROL_BODY} bytes"
+            raise Failure(Code.REQUEST_INVALID, reason=reason)
+        return message
+
+    return bounded
 
 
 def _has_zero(scope: Scope) -> bool:

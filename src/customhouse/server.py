@@ -55,6 +55,8 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
     logs.configure(settings.log)
     _check(settings)
     address = _address(settings.server.host, settings.server.port)
+    # What this and the processes started from here write is their owner's alone.
+    os.umask(0o077)
     prepare(settings, show)
     # Imported here, the control plane's libraries are shared by all processes that are forked.
     parent = os.getpid()

@@ -87,6 +87,8 @@ class Analyst:
             self.database.write(readings.put, layer, reading)
         except Failure as failure:
             return f"{failure.message} ({layer})"
+        except OSError as error:
+            return f"the layer's content cannot be read: {error.strerror} ({layer})"
         return ""
 
     def _limits(self) -> Limits:

@@ -18,6 +18,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections import OrderedDict
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from customhouse.errors import Code, Failure
@@ -43,7 +44,7 @@ class FileBlobStore:
     def __init__(self, folder: Path) -> None:
         self._blobs = folder / "blobs"
         self._uploads = folder / "uploads"
-        self._hashers: dict[Path, tuple[int, hashlib._Hash]] = {}
+        self._hashers: OrderedDict[Path, tuple[int, hashlib._Hash]] = OrderedDict()
         for parent in (self._blobs, self._uploads):
             parent.mkdir(parents=True, exist_ok=True)
 
@@ -132,9 +133,9 @@ class FileBlobStore:
 
     def keep_hasher(self, path: Path, size: int, hasher: hashlib._Hash) -> None:
         """Keep a hasher for the request that goes on with the upload."""
-        while len(self._hashers) >= _KEPT_HASHERS:
-            self._hashers.pop(next(iter(self._hashers)))
         self._hashers[path] = (size, hasher)
+        while len(self._hashers) > _KEPT_HASHERS:
+            self._hashers.popitem(last=False)
 
     def _upload_path(self, repository: str, upload: str, algorithm: str) -> Path:
         owner = hashlib.sha256(repository.encode()).hexdigest()[:16]
