@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from customhouse.analysis import findings, images, packages, readings
@@ -15,11 +17,41 @@ from customhouse.oci import Kind, Manifest, parse_manifest
 from customhouse.registry import manifests
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from customhouse.blobstore import BlobStore
     from customhouse.database import Database, Transaction
     from customhouse.oci import Descriptor
     from customhouse.settings import AnalysisSettings
     from customhouse.workflows.subscription import Step
+
+
+_DONE = frozenset({Status.FINISHED_SUCCESS, Status.FINISHED_UNSUPPORTED})
+
+
+class KeyedLock:
+    """A lock for each key, for as long as somebody holds or awaits it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}
+
+    @contextlib.contextmanager
+    def held(self, key: str) -> Iterator[None]:
+        """Hold the lock of a key."""
+        with self._guard:
+            lock, users = self._locks.get(key, (threading.Lock(), 0))
+            self._locks[key] = lock, users + 1
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                users = self._locks[key][1] - 1
+                if users:
+                    self._locks[key] = lock, users
+                else:
+                    del self._locks[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +61,23 @@ class Analyst:
     database: Database
     store: BlobStore
     settings: AnalysisSettings
+    _reading: KeyedLock = field(default_factory=KeyedLock)
 
     def run(self, step: Step, repository: str, digest: str) -> None:
         """The workflow: analyse one manifest, unless that was done.
 
-        Each layer is a step, so that a crash costs the layer that was being read and no other.
+        Each layer is a step, so that a crash costs the layer that was being read and no other. An
+        analysis that failed is begun anew when the image is pushed again.
         """
+        try:
+            self._run(step, repository, digest)
+        except Exception as error:
+            # The engine logs it; whoever looks at the image is told as well.
+            reason = f"the analysis itself failed ({type(error).__name__}); see the server's log"
+            step("give up", self._note, digest, Status.FINISHED_FAILED.value, reason)
+            raise
+
+    def _run(self, step: Step, repository: str, digest: str) -> None:
         layers = step("begin", self._begin, repository, digest)
         for layer in layers or ():
             reason = step(f"read {layer}", self._read, layer)
@@ -50,7 +93,7 @@ class Analyst:
         if manifest is None or manifest.kind is Kind.INDEX:
             return None
         analysis = self.database.read(images.get, [digest])[digest]
-        if analysis.reader == READER_VERSION and analysis.status is not Status.SCANNING:
+        if analysis.reader == READER_VERSION and analysis.status in _DONE:
             return None
         if not manifest.is_runnable:
             self._note(digest, Status.FINISHED_UNSUPPORTED.value, "it is no image that runs")
