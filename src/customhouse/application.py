@@ -184,7 +184,13 @@ class Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        async with self._running():
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._running())
+            except Exception:  # noqa: BLE001  - the server ends the process and starts another
+                _log.exception("a process cannot start")
+                await send({"type": "lifespan.startup.failed", "message": "see the log"})
+                return
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -242,6 +248,8 @@ def _has_zero(scope: Scope) -> bool:
 def _failed(failure: Failure) -> Response:
     if failure.code is Code.METHOD_UNSUPPORTED:
         return error_response(failure, (b"allow", str(failure.fields["allowed"]).encode()))
+    if failure.code is Code.TOO_MANY_REQUESTS:
+        return error_response(failure, (b"retry-after", b"2"))
     if failure.status == 401:
         return error_response(failure, (b"www-authenticate", b'Basic realm="customhouse"'))
     return error_response(failure)
@@ -256,8 +264,8 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     """The table of which event starts which workflow, with which arguments."""
     analyst = Analyst(database, FileBlobStore(settings.data), settings.analysis)
     importer = Importer(database, incoming(settings))
-    analyse = Workflow("analyse", analyst.run, concurrency=2)
-    load_feed = Workflow("load-feed", importer.run)
+    analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
+    load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),

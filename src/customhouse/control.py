@@ -47,6 +47,7 @@ def create(routers: Sequence[APIRouter], authenticator: Authenticator) -> FastAP
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
     )
     application.state.authenticator = authenticator
     for router in routers:
@@ -118,6 +119,9 @@ def permitted(
         principal = identity.principal
         about = request.path_params.get(resource, "") if resource else ""
         request.scope["customhouse.principal"] = principal.name
+        if identity.access:
+            # A token for some repositories, such as a build may have, is good for those alone.
+            raise Failure(Code.SCOPE_INSUFFICIENT)
         if may(principal, permission, about):
             return principal
         if principal is ANONYMOUS:

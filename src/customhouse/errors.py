@@ -88,12 +88,6 @@ class Code(Enum):
         "upload {upload} is not known here",
         "It was finished, cancelled or has expired; start a new one.",
     )
-    UPLOAD_INVALID = Entry(
-        400,
-        "BLOB_UPLOAD_INVALID",
-        "the upload cannot go on: {reason}",
-        "Ask for its offset with GET and resume from there.",
-    )
     UPLOAD_BUSY = Entry(
         409,
         "BLOB_UPLOAD_INVALID",
@@ -200,7 +194,7 @@ class Code(Enum):
     SCOPE_INSUFFICIENT = Entry(
         401,
         "UNAUTHORIZED",
-        "the token does not cover this repository",
+        "the token does not cover this",
         "Ask for a token with the scope in WWW-Authenticate.",
     )
     DENIED = Entry(
@@ -222,12 +216,6 @@ class Code(Enum):
         "UNSUPPORTED",
         "{method} is not possible here",
         "This path answers {allowed}.",
-    )
-    UNSUPPORTED = Entry(
-        400,
-        "UNSUPPORTED",
-        "this is not supported: {reason}",
-        "See the documentation for what is.",
     )
     REQUEST_INVALID = Entry(
         400,

@@ -1,7 +1,7 @@
 """What can happen, as values.
 
 An event is stored in the transaction that made it true (`workflows.outbox`); the table
-`SUBSCRIPTIONS` in `application` says which workflows it starts.
+`application.subscriptions` says which workflows it starts.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -180,7 +181,8 @@ def parse_manifest(content: bytes, content_type: str, digest: str | None = None)
     try:
         content.decode()  # fields that are passed over are not looked at below
         document = msgspec.json.decode(content, type=_Document)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        _check_keys(content)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise Failure(Code.MANIFEST_INVALID, reason=str(error)) from error
     media_type = _media_type(document, content_type)
     kind = _KINDS[media_type]
@@ -199,7 +201,7 @@ def parse_manifest(content: bytes, content_type: str, digest: str | None = None)
         media_type=media_type,
         kind=kind,
         config=document.config,
-        layers=tuple(document.layers or document.blobs or ()),
+        layers=tuple((document.blobs if kind is Kind.ARTIFACT else document.layers) or ()),
         children=tuple(document.manifests or ()),
         subject=document.subject,
         artifact_type=_artifact_type(document),
@@ -212,15 +214,53 @@ def parse_manifest(content: bytes, content_type: str, digest: str | None = None)
     return manifest
 
 
+_DOCUMENT_KEYS = frozenset(_Document.__struct_encode_fields__)
+_DESCRIPTOR_KEYS = frozenset(Descriptor.__struct_encode_fields__)
+
+
+class _Pairs(tuple[tuple[str, Any], ...]):
+    """A JSON object as its keys and values stand in the text."""
+
+    __slots__ = ()
+
+
+def _check_keys(content: bytes) -> None:
+    """Refuse a document that clients read differently: they would not see what was analysed.
+
+    Go's decoder, which most clients use, takes `Layers` for `layers`, and of keys that come twice
+    the last.
+    """
+    document = json.loads(content, object_pairs_hook=_Pairs)
+    for key, value in _unambiguous(document, _DOCUMENT_KEYS):
+        if key in {"config", "subject"} and isinstance(value, _Pairs):
+            _unambiguous(value, _DESCRIPTOR_KEYS)
+        elif key in {"layers", "manifests", "blobs"} and isinstance(value, list):
+            for item in value:
+                _unambiguous(item, _DESCRIPTOR_KEYS)
+
+
+def _unambiguous(pairs: _Pairs, known: frozenset[str]) -> _Pairs:
+    seen: set[str] = set()
+    folded = {name.casefold() for name in known}
+    for key, _ in pairs:
+        if key in seen or (key not in known and key.casefold() in folded):
+            raise ValueError(f"the key {key[:40]!r} can be read in two ways")
+        seen.add(key)
+    return pairs
+
+
 def _media_type(document: _Document, content_type: str) -> str:
     sent = content_type.partition(";")[0].strip().lower()
     if sent in _SCHEMA1 or document.media_type in _SCHEMA1 or document.fs_layers is not None:
         raise Failure(Code.MANIFEST_SCHEMA1)
     if document.media_type and sent in _KINDS and sent != document.media_type:
         raise _invalid(f"its mediaType is {document.media_type[:128]!r}, Content-Type is {sent!r}")
-    media_type = document.media_type or (sent if sent in _KINDS else "")
+    media_type = document.media_type
     if not media_type:
+        # It must follow from the bytes alone: they are stored once, whoever pushes them and how.
         media_type = OCI_INDEX if document.manifests is not None else OCI_MANIFEST
+        if sent in _KINDS and sent != media_type:
+            raise _invalid(f"without a mediaType it is {media_type!r}, Content-Type is {sent!r}")
     if media_type not in _KINDS:
         raise _invalid(f"the media type {media_type[:128]!r} is not one of a manifest")
     return media_type

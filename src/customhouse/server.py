@@ -88,10 +88,14 @@ def _tell_ready(settings: Settings, show: Callable[[str], None]) -> None:
     address = f"[{host}]" if ":" in host else host
     # The certificate is for the names that clients use, not for this one.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    # It is on this machine: no proxy of the environment is asked.
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
     while True:
         try:
             url = f"{scheme}://{address}:{server.port}/readyz"
-            with urllib.request.urlopen(url, timeout=5, context=context):  # noqa: S310  - http(s)
+            with opener.open(url, timeout=5):
                 break
         except OSError:
             time.sleep(_READY_POLL_SECONDS)
@@ -102,6 +106,12 @@ def _await_signal(server: MPServer) -> None:
     """Stop the server when the process is asked to end."""
     signal.sigwait(_SIGNALS)
     server.signal_handler_interrupt()  # type: ignore[no-untyped-call]  # it has no annotations
+    # The processes are told again until they end: one that is just setting up its event loop
+    # loses a signal that comes before the loop runs.
+    while True:
+        time.sleep(_STOP_SECONDS)
+        for process in list(server.wrks):
+            process.terminate()  # type: ignore[no-untyped-call]
 
 
 def prepare(settings: Settings, show: Callable[[str], None]) -> None:

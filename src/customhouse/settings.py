@@ -16,6 +16,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -152,6 +153,13 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             del dotenv_settings, file_secret_settings
+            if isinstance(env_settings, EnvSettingsSource):
+                # Not this program's section `server`: the command line's server.
+                env_settings.env_vars = {
+                    name: value
+                    for name, value in env_settings.env_vars.items()
+                    if name.lower() != "customhouse_server"
+                }
             if config is None:
                 return init_settings, env_settings
             return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config)

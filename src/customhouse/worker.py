@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from customhouse.application import subscriptions
+from customhouse.application import incoming, subscriptions
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database
 from customhouse.workflows.engine import Engine
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _HOUR = 3600
+# Files of imports that were never asked for, because the server was killed in between.
+_KEPT_FEEDS_HOURS = 7 * 24
 
 
 def work(settings: Settings) -> None:
@@ -45,10 +47,23 @@ def work(settings: Settings) -> None:
 
 
 def _keep_house(settings: Settings, stopping: threading.Event) -> None:
-    """Drop unfinished uploads that nobody goes on with, once an hour."""
+    """Drop, once an hour, what nobody goes on with."""
     store = FileBlobStore(settings.data)
     while not stopping.is_set():
-        dropped = store.expire_uploads(time.time() - settings.registry.upload_hours * _HOUR)
-        if dropped:
-            _log.info("unfinished uploads were dropped", count=dropped)
+        try:
+            _drop_what_is_old(settings, store)
+        except OSError:
+            _log.exception("old files cannot be dropped")
         stopping.wait(_HOUR)
+
+
+def _drop_what_is_old(settings: Settings, store: FileBlobStore) -> None:
+    now = time.time()
+    dropped = store.expire_uploads(now - settings.registry.upload_hours * _HOUR)
+    if dropped:
+        _log.info("unfinished uploads were dropped", count=dropped)
+    folder = incoming(settings)
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.stat().st_mtime < now - _KEPT_FEEDS_HOURS * _HOUR:
+                path.unlink()

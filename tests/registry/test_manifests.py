@@ -180,7 +180,7 @@ def test_remove(database: Database, repository: int) -> None:
     database.write(manifests.remove, repository, "p/a", digest, ["v1"], "user:bo")
     assert database.read(manifests.get, "p/a", digest) is None
     assert database.read(manifests.user, repository, digest_of(LAYER)) is None
-    (event,) = [event for _, event in database.read(outbox.waiting, 10)]
+    (event,) = [stored.event for stored in database.read(outbox.waiting, 10)]
     assert event == ManifestDeleted("p/a", digest, ["v1"], "user:bo")
     with pytest.raises(Failure) as caught:
         database.write(manifests.remove, repository, "p/a", digest, [], "user:bo")

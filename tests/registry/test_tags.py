@@ -85,7 +85,7 @@ def test_a_tag_remembers_where_it_pointed(database: Database, repository: int) -
 def test_removing_a_tag_leaves_the_rest(database: Database, repository: int) -> None:
     database.write(tags.remove, repository, "p/a", "v1", BY)
     assert database.read(tags.page, repository, "", 10) == ["all", "v2"]
-    (event,) = [event for _, event in database.read(outbox.waiting, 10)]
+    (event,) = [stored.event for stored in database.read(outbox.waiting, 10)]
     assert event == TagDeleted("p/a", "v1", digest_of(IMAGE), BY)
     with pytest.raises(Failure) as caught:
         database.write(tags.remove, repository, "p/a", "v1", BY)

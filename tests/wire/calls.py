@@ -104,7 +104,7 @@ class Registry:
         project = f"p{secrets.token_hex(5)}"
         words = {"project": project, "name": f"{project}/app", "other": f"{project}/other/app"}
         scopes = [f"repository:{words[word]}:*" for word in ("name", "other", "project")]
-        words["token"] = self.token(*scopes)["token"]
+        words["token"] = self.token(*scopes, "registry:catalog:*")["token"]
         words["server"] = self.server.url
         words["password"] = base64.b64encode(":".join(self.server.auth).encode()).decode()
         return Conversation(self, words)

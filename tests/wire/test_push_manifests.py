@@ -275,6 +275,29 @@ INVALID = (
         given=PARTS,
     ),
     case(
+        "a type that the document itself does not say",
+        put(changed(mediaType=None), 400, "MANIFEST_INVALID", DOCKER_MANIFEST),
+        put(b'{"schemaVersion": 2, "manifests": []}', 400, "MANIFEST_INVALID", DOCKER_LIST),
+        given=PARTS,
+    ),
+    case(
+        "keys that clients read in two ways",
+        *(
+            put(IMAGE.replace(old, new, 1), 400, "MANIFEST_INVALID")
+            for old, new in (
+                (b'"layers":', b'"layers": [], "layers":'),
+                (b'"layers":', b'"Layers": [], "layers":'),
+                (b'"schemaVersion":', b'"SchemaVersion": 1, "schemaVersion":'),
+                (b'"config":', b'"Config": null, "config":'),
+                (b'"size":', b'"SIZE": 7, "size":'),
+                (b'"digest":', b'"digest": "%b", "digest":' % ZEROS.encode()),
+                (b'"mediaType":', b'"media\\u0054ype": "a/b", "mediaType":'),
+                (b'"layers":', b'"layer\xc5\xbf": [], "layers":'),  # a long s
+            )
+        ),
+        given=PARTS,
+    ),
+    case(
         "a type that its fields do not have",
         put(changed(mediaType=OCI_INDEX), 400, "MANIFEST_INVALID", OCI_INDEX),
         put(changed(mediaType=None), 400, "MANIFEST_INVALID", OCI_INDEX),

@@ -159,17 +159,16 @@ def test_calls(table_case: Case, registry: Registry) -> None:
 def test_pages(registry: Registry) -> None:
     talk = registry.conversation()
     talk.given(*PARTS, "image")
-    count = 1_001
-    written = write_referrers(talk, count)
-    first = talk.make(Call(f"{GET}?artifactType=a/b", 200))
-    assert first.headers["oci-filters-applied"] == "artifactType"
-    link = first.links["next"]["url"]
-    assert link.startswith(f"/v2/{talk.words['name']}/referrers/")
-    second = talk.make(Call(f"GET {link}", 200, answer={"Link": None}))
-    assert second.headers["oci-filters-applied"] == "artifactType"
-    found = [entry["digest"] for page in (first, second) for entry in page.json()["manifests"]]
+    written = write_referrers(talk, 250)
+    target: str | None = f"/v2/{talk.words['name']}/referrers/<image>?artifactType=a/b"
+    found: list[str] = []
+    while target:
+        page = talk.make(Call(f"GET {target}", 200, answer={"OCI-Filters-Applied": "artifactType"}))
+        assert len(page.json()["manifests"]) >= 50
+        found += [entry["digest"] for entry in page.json()["manifests"]]
+        target = page.links["next"]["url"] if "next" in page.links else None
+        assert target is None or target.startswith(f"/v2/{talk.words['name']}/referrers/")
     assert found == sorted(written)
-    assert len(found) == count
 
 
 def write_referrers(talk: Conversation, count: int) -> set[str]:

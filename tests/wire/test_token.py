@@ -110,7 +110,7 @@ def test_answer_is_not_stored(registry: Registry) -> None:
         (("repository:p/a:*",), {"p/a": ALL}),
         (("repository:project:pull",), {"project": ALL}),
         (("repository(plugin):p/a:pull",), {"p/a": ALL}),
-        (("registry:catalog:*",), {}),
+        (("registry:catalog:*",), {"catalog": frozenset({"*"})}),
         (("nonsense", "repository", "repository:", "repository::pull", ":::", ""), {}),
         (("repository:host:5000/p/a:pull",), {"host:5000/p/a": ALL}),
     ],

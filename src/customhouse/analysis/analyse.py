@@ -11,7 +11,7 @@ from customhouse.analysis import findings, images, packages, readings
 from customhouse.analysis.archive import Limits
 from customhouse.analysis.images import Status
 from customhouse.analysis.inventory import Inventory, merge
-from customhouse.analysis.layers import READER_VERSION, read_layer
+from customhouse.analysis.layers import READER_VERSION, LayerReading, read_layer
 from customhouse.errors import Failure
 from customhouse.oci import Kind, Manifest, parse_manifest
 from customhouse.registry import manifests
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from customhouse.workflows.subscription import Step
 
 
-_DONE = frozenset({Status.FINISHED_SUCCESS, Status.FINISHED_UNSUPPORTED})
+# No image that runs has more: file systems are laid over one another at most 500 times.
+_MAX_LAYERS = 500
 
 
 class KeyedLock:
@@ -77,6 +78,11 @@ class Analyst:
             step("give up", self._note, digest, Status.FINISHED_FAILED.value, reason)
             raise
 
+    def give_up(self, repository: str, digest: str) -> None:
+        """Say that an analysis ended the worker each time and is tried no more."""
+        del repository
+        self._note(digest, Status.FINISHED_FAILED.value, "the analysis ended its process each time")
+
     def _run(self, step: Step, repository: str, digest: str) -> None:
         layers = step("begin", self._begin, repository, digest)
         for layer in layers or ():
@@ -93,10 +99,14 @@ class Analyst:
         if manifest is None or manifest.kind is Kind.INDEX:
             return None
         analysis = self.database.read(images.get, [digest])[digest]
-        if analysis.reader == READER_VERSION and analysis.status in _DONE:
+        if analysis.reader == READER_VERSION and analysis.status is Status.FINISHED_SUCCESS:
             return None
         if not manifest.is_runnable:
             self._note(digest, Status.FINISHED_UNSUPPORTED.value, "it is no image that runs")
+            return None
+        if len(manifest.layers) > _MAX_LAYERS:
+            reason = f"it has {len(manifest.layers)} layers, more than {_MAX_LAYERS}"
+            self._note(digest, Status.FINISHED_FAILED.value, reason)
             return None
         encrypted = [layer for layer in manifest.layers if layer.is_encrypted]
         if encrypted:
@@ -142,9 +152,15 @@ class Analyst:
         )
 
     def _finish(self, digest: str, layers: list[str]) -> None:
-        found = {layer: self.database.read(readings.find, layer) for layer in dict.fromkeys(layers)}
+        def found() -> Iterator[tuple[str, LayerReading]]:
+            # One at a time: what layers hold may be large, what they hold together larger.
+            for layer in layers:
+                reading = self.database.read(readings.find, layer)
+                if reading is not None:
+                    yield layer, reading
+
         try:
-            inventory = merge([(layer, reading) for layer in layers if (reading := found[layer])])
+            inventory = merge(found())
         except Failure as failure:
             self._note(digest, Status.FINISHED_FAILED.value, failure.message)
             return

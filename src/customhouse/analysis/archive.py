@@ -24,6 +24,7 @@ import msgspec
 
 from customhouse.analysis import tarheader
 from customhouse.analysis.compression import Compressed, corrupt, decompress, exceeded
+from customhouse.analysis.ecosystems.package import shown
 from customhouse.analysis.tarheader import BLOCK
 from customhouse.errors import Code, Failure
 
@@ -179,7 +180,7 @@ class Entries:
         limits = self._limits
         self._files_bytes += entry.size
         if entry.size > limits.file_bytes:
-            raise exceeded(f"{entry.path} has more than {limits.file_bytes} bytes")
+            raise exceeded(f"{shown(entry.path)} has more than {limits.file_bytes} bytes")
         if self._files_bytes > limits.files_bytes:
             raise exceeded(f"the files to read have more than {limits.files_bytes} bytes")
         self._rest = 0

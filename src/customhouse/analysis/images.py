@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, select
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, func, select
 
 from customhouse.analysis.packages import INVENTORY
 from customhouse.database import METADATA, Name, insert, now
@@ -108,7 +108,11 @@ def note(
     }
     statement = insert(tx, IMAGE_ANALYSIS)
     kept = {"digest", "created_at"}
-    update = {name: statement.excluded[name] for name in values if name not in kept}
+    update: dict[str, Any] = {name: statement.excluded[name] for name in values if name not in kept}
+    # What was found before is shown until something else is.
+    update["inventory_id"] = func.coalesce(
+        statement.excluded.inventory_id, IMAGE_ANALYSIS.c.inventory_id
+    )
     tx.execute(
         statement.on_conflict_do_update(index_elements=[IMAGE_ANALYSIS.c.digest], set_=update),
         values,

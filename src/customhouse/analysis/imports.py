@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
@@ -26,8 +29,11 @@ _BATCH_RECORDS = 500
 _BATCH_BYTES = 32 * 1024 * 1024
 _PROGRESS_RECORDS = 2000
 
-_MAX_DOWNLOAD = 8 * 1024**3
-_DOWNLOAD_SECONDS = 30.0
+MAX_FEED = 8 * 1024**3
+"""The largest feed that is taken, in bytes."""
+
+_PAUSE_SECONDS = 30.0
+_DOWNLOAD_SECONDS = 3600.0
 _SHOWN_REJECTS = 20
 
 
@@ -44,10 +50,22 @@ def request(
         uri: where to fetch it from, or empty when it was handed in.
         principal: who asks.
     """
-    metadata = {"feed": feed, "source": source, "uri": uri, "total": 0, "read": 0}
+    metadata = {
+        "feed": feed,
+        "source": without_secrets(source),
+        "uri": uri,
+        "total": 0,
+        "read": 0,
+    }
     operations.create(tx, identifier, KIND, principal, metadata)
     outbox.append(tx, FeedUploaded(identifier))
     return operations.get(tx, identifier)
+
+
+def without_secrets(uri: str) -> str:
+    """An address without what is often secret in it: user, password, query and fragment."""
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @dataclass(slots=True)
@@ -109,28 +127,54 @@ class Importer:
             step("load", self._load, identifier)
         except Failure as failure:
             step("fail", self._fail, identifier, failure.message)
-        step("clean up", self._clean_up, identifier)
+        except Exception as error:
+            # The engine logs it; whoever waits for the import is told as well.
+            reason = f"loading failed ({type(error).__name__}); see the server's log"
+            step("give up", self._fail, identifier, reason)
+            raise
+        finally:
+            step("clean up", self._clean_up, identifier)
+
+    def give_up(self, identifier: str) -> None:
+        """Say that an import ended the worker each time and is tried no more."""
+        self._fail(identifier, "loading ended its process each time")
+        self._clean_up(identifier)
 
     def _fetch(self, identifier: str) -> None:
         uri = self.database.read(operations.get, identifier)["metadata"]["uri"]
         if not uri:
             return
         self.folder.mkdir(exist_ok=True)
+        shown = without_secrets(uri)
         try:
             with (
                 httpx2.stream(
-                    "GET", uri, follow_redirects=True, timeout=_DOWNLOAD_SECONDS
+                    "GET",
+                    uri,
+                    follow_redirects=True,
+                    timeout=_PAUSE_SECONDS,
+                    headers={"accept-encoding": "identity"},
                 ) as response,
                 (self.folder / identifier).open("wb") as file,
             ):
-                response.raise_for_status()
-                for chunk in response.iter_bytes():
+                if not response.is_success:
+                    reason = f"{shown} answers {response.status_code}"
+                    raise Failure(Code.FEED_INVALID, reason=reason)
+                deadline = time.monotonic() + _DOWNLOAD_SECONDS
+                for chunk in response.iter_raw():
                     file.write(chunk)
-                    if file.tell() > _MAX_DOWNLOAD:
-                        reason = f"{uri} is larger than {_MAX_DOWNLOAD >> 30} GiB"
+                    if file.tell() > MAX_FEED:
+                        reason = f"{shown} is larger than {MAX_FEED >> 30} GiB"
                         raise Failure(Code.FEED_INVALID, reason=reason)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise Failure(Code.FEED_INVALID, reason=f"{uri}: {error}") from error
+                    if time.monotonic() > deadline:
+                        reason = f"{shown} takes longer than {_DOWNLOAD_SECONDS / 60:.0f} minutes"
+                        raise Failure(Code.FEED_INVALID, reason=reason)
+                file.flush()
+                os.fsync(file.fileno())
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            # Their texts may have the address with what is secret in it.
+            reason = f"{shown} cannot be fetched ({type(error).__name__})"
+            raise Failure(Code.FEED_INVALID, reason=reason) from error
 
     def _load(self, identifier: str) -> None:
         path = self.folder / identifier
@@ -167,7 +211,7 @@ class Importer:
         self.database.write(_succeed, identifier, metadata, tally)
 
     def _fail(self, identifier: str, message: str) -> None:
-        self.database.write(operations.fail, identifier, message)
+        self.database.write(_end_badly, identifier, message)
 
     def _clean_up(self, identifier: str) -> None:
         (self.folder / identifier).unlink(missing_ok=True)
@@ -180,12 +224,17 @@ def _store(tx: Transaction, feed: str, batch: list[tuple[Advisory, bytes]]) -> i
     return len(changed)
 
 
+def _end_badly(tx: Transaction, identifier: str, message: str) -> None:
+    operations.progress(tx, identifier, uri="")
+    operations.fail(tx, identifier, message)
+
+
 def _succeed(tx: Transaction, identifier: str, metadata: dict[str, Any], tally: _Tally) -> None:
     feed, source = metadata["feed"], metadata["source"]
     advisories.note_import(
         tx, feed, source, rejected=tally.rejected, skipped=sum(tally.skipped.values())
     )
-    operations.progress(tx, identifier, read=tally.read, total=tally.read)
+    operations.progress(tx, identifier, read=tally.read, total=tally.read, uri="")
     operations.succeed(tx, identifier, tally.response())
     if tally.changed:
         outbox.append(tx, AdvisoriesChanged(feed, tally.changed))

@@ -16,7 +16,7 @@ from customhouse.analysis.layers import DatabaseReading, LayerReading, parents
 from customhouse.analysis.systems import FILES, System, recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
 MAX_PACKAGES = 100_000
@@ -62,21 +62,25 @@ class Inventory(msgspec.Struct, frozen=True):
     digest: str
 
 
-def merge(layers: Sequence[tuple[str, LayerReading]]) -> Inventory:
+def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
     """Apply layers one on top of the other and take stock of the result.
 
     A path whose folder is a symbolic link, in the same layer or one below, stands where the link
     leads. Whiteouts act on lower layers only.
 
     Args:
-        layers: digest and reading of each, the bottom one first.
+        layers: digest and reading of each, the bottom one first; each is looked at once.
 
     Raises:
         Failure: `ARCHIVE_LIMIT` if the image has more than `MAX_PACKAGES` packages.
     """
     image = _Image()
-    for index, (_, reading) in enumerate(layers):
+    digests: list[str] = []
+    for index, (digest, reading) in enumerate(layers):
+        digests.append(digest)
         image.apply(index, reading)
+        if image.size() > MAX_PACKAGES:
+            raise exceeded(f"the image has more than {MAX_PACKAGES} packages")
     databases = image.databases()
     found: dict[tuple[str, ...], InventoryPackage] = {}
     for path, database in databases:
@@ -85,9 +89,7 @@ def merge(layers: Sequence[tuple[str, LayerReading]]) -> Inventory:
             index = database.since[_identity(package)]
             key = (*_identity(package), reader)
             if key not in found or index < found[key].layer_index:
-                found[key] = InventoryPackage(package, reader, path, layers[index][0], index)
-        if len(found) > MAX_PACKAGES:
-            raise exceeded(f"the image has more than {MAX_PACKAGES} packages")
+                found[key] = InventoryPackage(package, reader, path, digests[index], index)
     system = recognise(image.files())
     packages = tuple(package for _, package in sorted(found.items()))
     paths = tuple(path for path, _ in databases)
@@ -118,6 +120,14 @@ class _Image:
     def __init__(self) -> None:
         self._contents: dict[str, _Database | bytes] = {}
         self._links: dict[str, str] = {}
+
+    def size(self) -> int:
+        """Count the packages in all databases."""
+        return sum(
+            len(content.reading.packages)
+            for content in self._contents.values()
+            if isinstance(content, _Database)
+        )
 
     def databases(self) -> list[tuple[str, _Database]]:
         """Give the files of package databases, in the order of their paths."""

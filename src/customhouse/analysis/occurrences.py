@@ -71,6 +71,11 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
         analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, "it holds no image that runs")
     else:
         analysis = min(analyses.values(), key=lambda each: _ORDER.index(each.status))
+    others = [
+        f"{digest}: {each.error}"
+        for digest, each in analyses.items()
+        if each.error and each is not analysis
+    ]
     found: dict[str, Any] = {
         "analysisStatus": analysis.status.value,
         "analysisKind": "VULNERABILITY",
@@ -90,20 +95,23 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
         for each in analyses.values()
         if each.ecosystem and not advisories.has_ecosystem(tx, each.ecosystem)
     )
-    if missing:
+    missing = [
+        f"no advisories for {release} are loaded; customhouse feeds import loads some"
+        for release in dict.fromkeys(missing)
+    ]
+    if len(analyses) >= _MAX_IMAGES:
+        missing.append(f"of its images only {_MAX_IMAGES} are looked at")
+    if missing or others:
         found["analysisError"] = [
-            {
-                "code": _FAILED_PRECONDITION,
-                "message": f"no advisories for {release} are loaded",
-            }
-            for release in dict.fromkeys(missing)
+            {"code": _FAILED_PRECONDITION, "message": message} for message in (*missing, *others)
         ]
     occurrence = {
         **_head(resource, _ANALYSIS_NOTE, "DISCOVERY"),
-        "createTime": rfc3339(analysis.created_at),
-        "updateTime": rfc3339(analysis.updated_at),
         "discovery": found,
     }
+    if analysis.created_at:
+        occurrence["createTime"] = rfc3339(analysis.created_at)
+        occurrence["updateTime"] = rfc3339(analysis.updated_at)
     return [occurrence]
 
 
@@ -206,9 +214,7 @@ def _issue(row: Row[Any]) -> dict[str, Any]:
         "fixAvailable": bool(fixed),
         "packageType": "OS",
         "effectiveSeverity": Severity(severity).name,
-        "fileLocation": [
-            {"filePath": row.path, "layerDetails": {"diffId": "", "chainId": row.layer}}
-        ],
+        "fileLocation": [{"filePath": row.path, "layerDetails": {"layerDigest": row.layer}}],
     }
 
 

@@ -90,7 +90,12 @@ def put(tx: Transaction, inventory: Inventory) -> int:
         "ecosystem": ecosystem,
         "created_at": now(),
     }
-    number = int(tx.execute(INVENTORY.insert().returning(INVENTORY.c.id), values).scalar_one())
+    tx.execute(insert(tx, INVENTORY).on_conflict_do_nothing(), values)
+    number = int(
+        tx.execute(
+            select(INVENTORY.c.id).where(INVENTORY.c.digest == inventory.digest)
+        ).scalar_one()
+    )
     numbers = _put_packages(tx, ecosystem, [item.package for item in inventory.packages])
     # Two databases of different kinds may list one package; the row is the first one's.
     rows = {
@@ -99,7 +104,7 @@ def put(tx: Transaction, inventory: Inventory) -> int:
     }
     if rows:
         tx.execute(
-            INVENTORY_PACKAGE.insert(),
+            insert(tx, INVENTORY_PACKAGE).on_conflict_do_nothing(),
             [{"inventory_id": number, "package_id": key, **row} for key, row in rows.items()],
         )
     return number

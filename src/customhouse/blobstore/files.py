@@ -89,16 +89,26 @@ class FileBlobStore:
 
     def expire_uploads(self, before: float) -> int:
         """See the contract."""
-        dropped = 0
-        for path in self._uploads.glob("*/*"):
-            try:
-                if path.suffix != ".state" and path.stat().st_mtime < before:
+        return sum(self._expire(path, before) for path in self._uploads.glob("*/*"))
+
+    def _expire(self, path: Path, before: float) -> bool:
+        """Drop an upload unless somebody holds it or has written to it since."""
+        try:
+            if path.stat().st_mtime >= before:
+                return False
+            if path.suffix == ".state":
+                if not path.with_suffix("").exists():
                     path.unlink()
-                    _state_path(path).unlink(missing_ok=True)
-                    dropped += 1
-            except FileNotFoundError:
-                continue
-        return dropped
+                return False
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file.fileno()).st_mtime >= before:
+                    return False
+                path.unlink()
+                _state_path(path).unlink(missing_ok=True)
+                return True
+        except (FileNotFoundError, BlockingIOError):
+            return False
 
     def open(self, digest: str) -> BinaryIO:
         """See the contract."""
@@ -159,27 +169,33 @@ class FileUpload:
         self._descriptor = descriptor
         self._algorithm = path.suffix[1:]
         self._hasher: hashlib._Hash | None = None
+        self._is_gone = False
         self.offset = os.lseek(descriptor, 0, os.SEEK_END)
+        # A file that has no bytes yet has a name that a power cut may take.
+        self._is_named = self.offset > 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._hasher is not None:
-            self._store.keep_hasher(self._path, self.offset, self._hasher)
-        os.close(self._descriptor)
+        try:
+            if self._hasher is not None:
+                self._store.keep_hasher(self._path, self.offset, self._hasher)
+        finally:
+            os.close(self._descriptor)
 
     def write(self, chunks: list[bytes]) -> None:
         """See the contract."""
         # As one piece: each call that hashes or writes lets go of the interpreter's lock, and to
         # get it back costs more than this copy when chunks are small.
         data = b"".join(chunks)
-        hasher = self._hash_so_far()
+        hasher = self._hasher_at_hand()
         view = memoryview(data)
         with _disk_full_told():
             while view:
                 written = os.write(self._descriptor, view)
-                hasher.update(view[:written])
+                if hasher is not None:
+                    hasher.update(view[:written])
                 self.offset += written
                 view = view[written:]
 
@@ -187,6 +203,9 @@ class FileUpload:
         """See the contract."""
         with _disk_full_told():
             os.fsync(self._descriptor)
+            if not self._is_named:
+                _sync_folder(self._path.parent)
+                self._is_named = True
         if self._hasher is not None:
             state = f"{self.offset} {self._hasher.hexdigest()}"
             with contextlib.suppress(OSError):
@@ -194,6 +213,8 @@ class FileUpload:
 
     def truncate(self, offset: int) -> None:
         """See the contract."""
+        if self._is_gone:
+            return  # the file is content now, or nothing
         # The note would fit again once as many other bytes had come.
         _state_path(self._path).unlink(missing_ok=True)
         os.ftruncate(self._descriptor, offset)
@@ -209,15 +230,17 @@ class FileUpload:
         with _disk_full_told():
             os.fsync(self._descriptor)
             _make_folder(place.parent)
-            os.fchmod(self._descriptor, 0o400)
             self._path.replace(place)
+            self._is_gone = True
+            self._hasher = None
+            os.fchmod(self._descriptor, 0o400)
             _sync_folder(place.parent)
         _state_path(self._path).unlink(missing_ok=True)
-        self._hasher = None
         return self.offset
 
     def drop(self) -> None:
         """Delete the upload."""
+        self._is_gone = True
         self._path.unlink(missing_ok=True)
         _state_path(self._path).unlink(missing_ok=True)
         self._hasher = None
@@ -225,13 +248,13 @@ class FileUpload:
     def _digest(self, algorithm: str) -> str:
         if algorithm != self._algorithm:
             return f"{algorithm}:{_hash(self._read(), algorithm).hexdigest()}"
-        if self._hasher is None:
-            self._hasher = self._store.take_hasher(self._path, self.offset)
-        if self._hasher is None:
+        hasher = self._hasher_at_hand()
+        if hasher is None:
             known = self._read_state()
             if known is not None:
                 return f"{algorithm}:{known}"
-        return f"{algorithm}:{self._hash_so_far().hexdigest()}"
+            hasher = _hash(self._read(), algorithm)
+        return f"{algorithm}:{hasher.hexdigest()}"
 
     def _read_state(self) -> str | None:
         """The hash of the whole content as it stands, if it was noted."""
@@ -242,11 +265,16 @@ class FileUpload:
         expected = hashlib.new(self._algorithm).digest_size * 2
         return digest if size == str(self.offset) and len(digest) == expected else None
 
-    def _hash_so_far(self) -> hashlib._Hash:
+    def _hasher_at_hand(self) -> hashlib._Hash | None:
+        """The hasher of what is there so far, unless that would have to be read again.
+
+        Without it nothing is hashed until the end, when all is read once: chunks that come through
+        other processes each time would have everything read as often as there are chunks.
+        """
         if self._hasher is None:
             self._hasher = self._store.take_hasher(self._path, self.offset)
-        if self._hasher is None:
-            self._hasher = _hash(self._read(), self._algorithm)
+        if self._hasher is None and self.offset == 0:
+            self._hasher = hashlib.new(self._algorithm)
         return self._hasher
 
     def _read(self) -> Iterator[bytes]:

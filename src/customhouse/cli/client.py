@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -99,9 +100,14 @@ class Client:
         """Make any request; see `get`."""
         if scope not in self._tokens:
             self._tokens[scope] = str(self._token(scope)["token"])
-        headers = {"authorization": f"Bearer {self._tokens[scope]}"}
-        headers |= options.pop("headers", {})
-        return self._send(method, path, headers=headers, **options)
+        try:
+            return self._send(method, path, token=self._tokens[scope], **options)
+        except ServerError as error:
+            # Long commands outlive their token. A body that was sent cannot be sent again.
+            if error.status != HTTPStatus.UNAUTHORIZED or "content" in options:
+                raise
+        self._tokens[scope] = str(self._token(scope)["token"])
+        return self._send(method, path, token=self._tokens[scope], **options)
 
     def list_tags(self, name: str) -> dict[str, Any]:
         """The tags, children and manifests of a repository or a project, all pages together."""
@@ -171,9 +177,12 @@ class Client:
                 return document
         raise _not_understood(response.status_code)
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+    def _send(self, method: str, path: str, *, token: str = "", **options: Any) -> httpx2.Response:
+        headers = options.pop("headers", {})
+        if token:
+            headers = headers | {"authorization": f"Bearer {token}"}
         try:
-            response = self._http.request(method, path, **options)
+            response = self._http.request(method, path, headers=headers, **options)
         except httpx2.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise Failure(Code.SERVER_UNREACHABLE, server=self.server.url, reason=reason) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from customhouse.errors import Code, Failure
 
@@ -34,9 +36,17 @@ def server_url(host: str) -> str:
     """
     if "://" in host:
         return host.rstrip("/")
-    name = host.rpartition(":")[0] or host
-    local = name in {"localhost", "[::1]"} or name.startswith("127.")
-    return f"{'http' if local else 'https'}://{host.rstrip('/')}"
+    name = urlsplit(f"//{host}").hostname or ""
+    return f"{'http' if _is_local(name) else 'https'}://{host.rstrip('/')}"
+
+
+def _is_local(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def store(server: Server) -> None:
@@ -57,7 +67,8 @@ def current(host: str = "") -> Server:
         Failure: NOT_SIGNED_IN.
     """
     url = os.environ.get("CUSTOMHOUSE_SERVER", "")
-    if url:
+    # An image's name says which server it is on; the environment's is for names without a host.
+    if url and (not host or urlsplit(server_url(url)).netloc == urlsplit(server_url(host)).netloc):
         username = os.environ.get("CUSTOMHOUSE_USERNAME", "")
         password = os.environ.get("CUSTOMHOUSE_PASSWORD", "")
         if username:

@@ -9,13 +9,14 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from customhouse.cli import credentials
 from customhouse.cli.client import Client
-from customhouse.cli.output import Format, notes, plural, print_json, print_table
+from customhouse.cli.output import Format, notes, plural, print_json, print_table, safe
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def import_(
     """
     with Client(credentials.current()) as client:
         if re.match(r"https?://", source):
-            body = {"name": name or _name_of(source.rstrip("/").rpartition("/")[2]), "uri": source}
+            file = urlsplit(source).path.rstrip("/").rpartition("/")[2]
+            body = {"name": name or _name_of(file), "uri": source}
             operation = client.request("POST", "/v1/feeds:import", json=body).json()
         else:
             operation = _upload(client, Path(source), name)
@@ -65,7 +67,7 @@ def import_(
     if response["rejected"]:
         print(f"{plural(response['rejected'], 'record')} rejected:")
         for reject in response["rejects"]:
-            print(f"  {reject['name']}: {reject['reason']}")
+            print(f"  {safe(reject['name'])}: {safe(reject['reason'])}")
 
 
 @app.command(name="list")
@@ -141,7 +143,9 @@ def _as_file(path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         packed = Path(folder) / "feed.zip"
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with zipfile.ZipFile(
+            packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
+        ) as archive:
             for file in sorted(path.rglob("*.json")):
                 if file.is_file() and not file.is_symlink():
                     archive.write(file, file.relative_to(path))

@@ -22,6 +22,7 @@ from customhouse.cli.output import (
     plural,
     print_json,
     print_table,
+    safe,
     severity,
     size,
 )
@@ -239,13 +240,12 @@ def _print_discovery(discovery: dict[str, Any]) -> None:
     out = console()
     out.print(f"{'analysis:':<24}{discovery['analysisStatus']}")
     if "operatingSystem" in discovery:
-        out.print(f"{'system:':<24}{discovery['operatingSystem']}", markup=False)
+        out.print(f"{'system:':<24}{safe(discovery['operatingSystem'])}", markup=False)
     if "analysisStatusError" in discovery:
         message = discovery["analysisStatusError"]["message"]
-        out.print(f"{'reason:':<24}{message}", soft_wrap=True, markup=False)
+        out.print(f"{'reason:':<24}{safe(message)}", soft_wrap=True, markup=False)
     for error in discovery.get("analysisError", ()):
-        hint = "Load some: customhouse feeds import PATH"
-        out.print(f"{'warning:':<24}{error['message']}. {hint}", soft_wrap=True, markup=False)
+        out.print(f"{'warning:':<24}{safe(error['message'])}", soft_wrap=True, markup=False)
 
 
 @app.command

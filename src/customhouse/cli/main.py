@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -79,9 +80,22 @@ def main() -> None:
     except CycloptsError:
         sys.exit(EXIT_USAGE)
     except Failure as failure:
-        print(f"Error: {failure.message}.", file=sys.stderr)
-        if failure.hint:
-            print(failure.hint, file=sys.stderr)
+        _complain(failure.message, failure.hint)
         sys.exit(_EXITS.get(failure.status, EXIT_FAILED))
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing more is written, not even at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except (OSError, EOFError) as error:
+        _complain(str(error) or type(error).__name__, "")
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _complain(message: str, hint: str) -> None:
+    from customhouse.cli.output import safe
+
+    print(f"Error: {safe(message)}.", file=sys.stderr)
+    if hint:
+        print(safe(hint), file=sys.stderr)

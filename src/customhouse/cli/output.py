@@ -59,12 +59,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) ->
         name = column.removesuffix("#")
         table.add_column(name, justify="left" if name == column else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(_clean(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row))
     console().print(table)
 
 
-def _clean(text: str) -> str:
-    """Text from an image as it is safe on a terminal: without control characters."""
+def safe(text: str) -> str:
+    """Text from elsewhere as it is safe on a terminal: without control characters."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )

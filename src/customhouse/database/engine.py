@@ -43,7 +43,11 @@ class Database:
             self.newest = _sqlite_engine(self.url, None)
         else:
             self.writers = sa.create_engine(
-                self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+                self.url,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_pre_ping=True,
+                hide_parameters=True,
             )
             # The same connections. By default each statement would see another state.
             self.readers = self.newest = self.writers.execution_options(
@@ -102,7 +106,9 @@ def is_disk_full(error: DBAPIError) -> bool:
 def _sqlite_engine(url: sa.URL, begin: str | None) -> sa.Engine:
     # The driver's own transaction control is off: it begins late and never IMMEDIATE, and a
     # transaction that turns from reading to writing half-way fails instead of waiting.
-    engine = sa.create_engine(url, connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS})
+    engine = sa.create_engine(
+        url, hide_parameters=True, connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS}
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _record: object) -> None:

@@ -105,7 +105,7 @@ class Passwords:
         self._lock = threading.Lock()
 
     def is_right(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is the one that was hashed; slow unless seen a moment ago.
+        """Whether the password is the one that was hashed; slow.
 
         Args:
             password_hash: the stored hash, or None where there is no such account.
@@ -113,10 +113,7 @@ class Passwords:
         """
         if len(password) > _MAX_PASSWORD:
             return False
-        message = f"{password_hash}\0{password}".encode()
-        known = hmac.digest(self._key, message, hashlib.sha256)
-        if self.is_known(known):
-            return True
+        known = self._mark(password_hash, password)
         try:
             _HASHER.verify(password_hash or _nobody(), password)
         except (VerificationError, InvalidHashError):
@@ -129,9 +126,15 @@ class Passwords:
             self._known[known] = time.monotonic() + self._REMEMBER_SECONDS
         return True
 
-    def is_known(self, known: bytes) -> bool:
-        """Whether this keyed hash was right within the last minute."""
-        return self._known.get(known, 0.0) > time.monotonic()
+    def is_remembered(self, password_hash: str | None, password: str) -> bool:
+        """Whether this password was found to be right within the last minute; quick."""
+        if len(password) > _MAX_PASSWORD:
+            return False
+        return self._known.get(self._mark(password_hash, password), 0.0) > time.monotonic()
+
+    def _mark(self, password_hash: str | None, password: str) -> bytes:
+        message = f"{password_hash}\0{password}".encode()
+        return hmac.digest(self._key, message, hashlib.sha256)
 
 
 def find(tx: Transaction, name: str) -> tuple[Principal, str, int] | None:

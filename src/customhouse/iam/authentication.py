@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from customhouse.errors import Code, Failure
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _NOBODY = Identity(ANONYMOUS)
 
+_PASSWORD_THREADS = 2
+# How many passwords wait in one process until the next is told to come again: two seconds' worth.
+_PASSWORDS_WAITING = 64
+
 
 class Authenticator:
     """Tells who sent a request."""
@@ -26,6 +31,9 @@ class Authenticator:
         self.tokens = tokens
         self._database = database
         self._passwords = accounts.Passwords()
+        # Passwords are slow on purpose; threads of their own keep them from holding up the rest.
+        self._threads = ThreadPoolExecutor(_PASSWORD_THREADS, thread_name_prefix="passwords")
+        self._waiting = 0
 
     async def identify(self, authorization: bytes | None) -> Identity:
         """The identity behind an Authorization header: Bearer, Basic or none.
@@ -48,16 +56,27 @@ class Authenticator:
         """Check a user's password; returns the principal and the generation of the password.
 
         Raises:
-            Failure: CREDENTIALS_INVALID.
+            Failure: CREDENTIALS_INVALID, or TOO_MANY_REQUESTS when too many passwords wait.
         """
         account = await self._database.read(accounts.find, name)
         password_hash = account[1] if account else None
-        right = await asyncio.get_running_loop().run_in_executor(
-            None, self._passwords.is_right, password_hash, password
-        )
+        right = await self._is_right(password_hash, password)
         if account is None or not right:
             raise Failure(Code.CREDENTIALS_INVALID)
         return account[0], account[2]
+
+    async def _is_right(self, password_hash: str | None, password: str) -> bool:
+        if self._passwords.is_remembered(password_hash, password):
+            return True
+        if self._waiting >= _PASSWORDS_WAITING:
+            raise Failure(Code.TOO_MANY_REQUESTS)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._passwords.is_right, password_hash, password
+            )
+        finally:
+            self._waiting -= 1
 
     async def refresh(self, token: str) -> tuple[str, Principal, int]:
         """The account of a refresh token, its principal and the generation of its password.

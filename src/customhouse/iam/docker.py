@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from customhouse.errors import Code, Failure
 from customhouse.http import Request, Response, json_response, parse_form
 from customhouse.iam.authentication import parse_basic
-from customhouse.iam.permissions import DOCKER_ACTIONS, Principal, may
-from customhouse.iam.tokens import SERVICE
+from customhouse.iam.permissions import DOCKER_ACTIONS, Permission, Principal, may
+from customhouse.iam.tokens import CATALOG, SERVICE
 
 if TYPE_CHECKING:
     from customhouse.iam.authentication import Authenticator
@@ -50,6 +50,8 @@ def granted(principal: Principal, scopes: list[str]) -> Access:
                 if may(principal, permission, name)
             }
             access[name] = frozenset(actions)
+        elif kind == "registry" and may(principal, Permission.REPOSITORIES_LIST, ""):
+            access[CATALOG] = frozenset({"*"})
     return access
 
 

@@ -13,7 +13,6 @@ from enum import Enum
 class Permission(Enum):
     """Every permission there is."""
 
-    SIGN_IN = "customhouse.tokens.create"
     REPOSITORIES_LIST = "artifactregistry.repositories.list"
     REPOSITORIES_CREATE = "artifactregistry.repositories.createOnPush"
     DOWNLOAD = "artifactregistry.repositories.downloadArtifacts"

@@ -38,8 +38,11 @@ _LEEWAY_SECONDS = 30
 _MAX_TOKEN = 16 * 1024
 _REMEMBER_COUNT = 10_000
 
-# Repository name -> Docker actions ("pull", "push", "delete", "*"). None: every repository.
+# Repository name -> Docker actions ("pull", "push", "delete", "*").
 Access = Mapping[str, frozenset[str]]
+
+# Stands among repository names for the scope `registry:catalog`; no repository is called so.
+CATALOG = "registry:catalog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,10 @@ def _load(tx: Transaction) -> list[tuple[str, str]]:
     return [(row.id, row.private_key) for row in rows]
 
 
+def _resource_parts(resource: str) -> tuple[str, str]:
+    return ("registry", "catalog") if resource == CATALOG else ("repository", resource)
+
+
 @dataclass(slots=True)
 class Tokens:
     """Issues and verifies tokens with the installation's keys, the newest of which signs."""
@@ -117,8 +124,9 @@ class Tokens:
             "aud": SERVICE,
             "administrator": principal.is_administrator,
             "access": [
-                {"type": "repository", "name": name, "actions": sorted(actions)}
-                for name, actions in (access or {}).items()
+                {"type": kind, "name": name, "actions": sorted(actions)}
+                for resource, actions in (access or {}).items()
+                for kind, name in [_resource_parts(resource)]
             ],
         }
         return self._sign(claims, self.access_seconds)
@@ -139,9 +147,8 @@ class Tokens:
             return known[1]
         claims = self._claims(token, SERVICE)
         access = {
-            item["name"]: frozenset(item["actions"])
+            CATALOG if item["type"] == "registry" else item["name"]: frozenset(item["actions"])
             for item in claims.get("access", [])
-            if item["type"] == "repository"
         }
         principal = Principal(claims["sub"], is_administrator=claims["administrator"] is True)
         identity = Identity(principal, access)

@@ -15,7 +15,7 @@ from sqlalchemy import (
     select,
 )
 
-from customhouse.database import METADATA, Name, Prepared, insert, now
+from customhouse.database import METADATA, Name, Prepared, insert, lock, now
 from customhouse.errors import Code, Failure
 from customhouse.iam import projects
 from customhouse.iam.permissions import Permission, Principal, may
@@ -78,6 +78,15 @@ def ensure(tx: Transaction, name: str, principal: Principal, *, create_projects:
     if row is None:
         raise AssertionError("the repository was inserted or was there")
     return int(row[0])
+
+
+def hold(tx: Transaction, number: int) -> None:
+    """Let changes of what a repository's manifests are made of come one after the other.
+
+    What is looked at and what is done about it would otherwise be two things on PostgreSQL: a
+    layer could go while the manifest that names it comes.
+    """
+    lock(tx, f"repository {number}")
 
 
 def page(tx: Transaction, after: str, count: int) -> list[str]:

@@ -80,6 +80,10 @@ _PAGE = Prepared(
 )
 
 
+# How many manifests without a tag a listing shows at most.
+_MAX_UNTAGGED = 10_000
+
+
 def get(tx: Transaction, repository: str, tag: str) -> tuple[str, str, bytes] | None:
     """The digest, media type and bytes of the manifest that a tag points at, or None."""
     return _GET.first(tx, repository=repository, tag=tag)
@@ -210,7 +214,7 @@ def listed(
             found.setdefault(row.id, _listed(row)).tags.append(row.name)
     if with_untagged:
         untagged = held.where(~select(TAG.c.name).where(of_manifest).exists())
-        for row in tx.execute(untagged.order_by(MANIFEST.c.digest)):
+        for row in tx.execute(untagged.order_by(MANIFEST.c.digest).limit(_MAX_UNTAGGED)):
             found[row.id] = _listed(row)
     return list(found.values())
 

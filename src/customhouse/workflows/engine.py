@@ -8,6 +8,7 @@ step that was running is repeated, so it must be harmless to repeat.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from dbos import DBOSConfig
 
     from customhouse.database import Database
-    from customhouse.events import Event
     from customhouse.workflows.subscription import Subscription, Workflow
 
 P = ParamSpec("P")
@@ -34,6 +34,9 @@ _POLL = 0.1
 # How many events are looked at to find one whose workflow may start.
 _WINDOW = 1000
 _THREADS = 8
+_GIVE_UP_SECONDS = 30.0
+_ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
+_ABANDONED = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 
 
 class Engine:
@@ -58,6 +61,7 @@ class Engine:
         self._wake = threading.Event()
         self._functions: dict[str, Callable[..., None]] = {}
         self._running: dict[str, set[str]] = {}
+        self._workflows = {item.workflow.name: item.workflow for item in subscriptions}
 
     def run(self) -> None:
         """Work until `stop` is called from another thread or a signal handler.
@@ -77,15 +81,17 @@ class Engine:
             "sys_db_pool_size": 4,
         }
         DBOS(config=config)
-        for item in self._subscriptions:
-            name = item.workflow.name
-            if name not in self._functions:
-                self._functions[name] = self._register(item.workflow)
-                self._running[name] = set()
+        for name, workflow in self._workflows.items():
+            self._functions[name] = self._register(workflow)
+            self._running[name] = set()
         DBOS.launch()
+        looked = 0.0
         while not self._stopping:
             self._wake.clear()
             self._dispatch()
+            if time.monotonic() - looked > _GIVE_UP_SECONDS:
+                looked = time.monotonic()
+                self._give_up()
             self._wake.wait(_POLL)
 
     def stop(self) -> None:
@@ -100,37 +106,56 @@ class Engine:
         to pass starts nothing twice.
         """
         started: list[int] = []
-        for number, event in self._database.read(outbox.waiting, _WINDOW):
+        for stored in self._database.read(outbox.waiting, _WINDOW):
+            event = stored.event
             items = [item for item in self._subscriptions if isinstance(event, item.event)]
+            if event is None:
+                _log.error("an event cannot be read and is left out", number=stored.number)
             if all(self._has_room(item.workflow) for item in items):
                 for item in items:
-                    self._start(item, number, event)
-                started.append(number)
+                    self._start(item, stored)
+                started.append(stored.number)
         if started:
             self._database.write(outbox.remove, started)
 
     def _has_room(self, workflow: Workflow) -> bool:
         return len(self._running[workflow.name]) < workflow.concurrency
 
-    def _start(self, item: Subscription, number: int, event: Event) -> None:
+    def _start(self, item: Subscription, stored: outbox.Stored) -> None:
         name = item.workflow.name
-        identifier = f"{name}-{number}"
+        # The time belongs to it: after a restored backup of the rows numbers come again.
+        identifier = f"{name}-{stored.number}-{stored.created_at}"
         self._running[name].add(identifier)
         with SetWorkflowID(identifier):
-            DBOS.start_workflow(self._functions[name], *item.arguments(event))
+            handle = DBOS.start_workflow(self._functions[name], *item.arguments(stored.event))
+        if handle.get_status().status in _ENDED:
+            # It had been started and had ended before a crash; nothing runs that would say so.
+            self._running[name].discard(identifier)
+
+    def _give_up(self) -> None:
+        """Tell of the workflows that ended the worker again and again and are run no more."""
+        for status in DBOS.list_workflows(status=_ABANDONED):
+            workflow = self._workflows.get(status.name)
+            arguments = status.input["args"] if status.input else ()
+            _log.error("a workflow is given up", workflow=status.name, arguments=arguments)
+            if workflow is not None and workflow.abandoned is not None:
+                workflow.abandoned(*arguments)
+            DBOS.cancel_workflow(status.workflow_id)
 
     def _register(self, workflow: Workflow) -> Callable[..., None]:
         def step(name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
             return DBOS.run_step({"name": name}, function, *args, **kwargs)
 
         def run(*arguments: object) -> None:
+            identifier = str(DBOS.workflow_id)
+            self._running[workflow.name].add(identifier)
             try:
                 workflow.function(step, *arguments)
             except Exception:
                 _log.exception("a workflow failed", workflow=workflow.name, arguments=arguments)
                 raise
             finally:
-                self._running[workflow.name].discard(str(DBOS.workflow_id))
+                self._running[workflow.name].discard(identifier)
                 self._wake.set()
 
         return DBOS.workflow(name=workflow.name, max_recovery_attempts=10)(run)

@@ -1,12 +1,12 @@
 """Events that wait to start their workflows.
 
 An event is a row, written in the transaction that made it true; so none is lost and none is
-told that did not happen. The worker takes them in order.
+told that did not happen. The worker takes the oldest whose workflows may start.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, delete, select
@@ -34,10 +34,26 @@ def append(tx: Transaction, event: Event) -> None:
     tx.execute(EVENT.insert(), {"body": msgspec.json.encode(event), "created_at": now()})
 
 
-def waiting(tx: Transaction, count: int) -> list[tuple[int, AnyEvent]]:
-    """The oldest events whose workflows were not started, with their numbers."""
-    rows = tx.execute(select(EVENT.c.id, EVENT.c.body).order_by(EVENT.c.id).limit(count))
-    return [(row.id, msgspec.json.decode(row.body, type=AnyEvent)) for row in rows]
+class Stored(NamedTuple):
+    """An event as it is stored; None where it was written by a version that this one is not."""
+
+    number: int
+    created_at: int
+    event: AnyEvent | None
+
+
+def waiting(tx: Transaction, count: int) -> list[Stored]:
+    """The oldest events whose workflows were not started."""
+    rows = tx.execute(select(EVENT).order_by(EVENT.c.id).limit(count))
+    return [Stored(row.id, row.created_at, _decoded(row.body)) for row in rows]
+
+
+def _decoded(body: bytes) -> AnyEvent | None:
+    try:
+        event: AnyEvent = msgspec.json.decode(body, type=AnyEvent)
+    except msgspec.MsgspecError:
+        return None
+    return event
 
 
 def remove(tx: Transaction, numbers: list[int]) -> None:

@@ -31,11 +31,14 @@ class Workflow:
         name: stable; runs of before a restart are found again by it.
         function: called as `function(step, *arguments)`; the arguments are JSON values.
         concurrency: how many run at once in one worker.
+        abandoned: called with the same arguments, without `step`, when a run is given up because
+            it ended the worker each time.
     """
 
     name: str
     function: Callable[..., None]
     concurrency: int = 1
+    abandoned: Callable[..., None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

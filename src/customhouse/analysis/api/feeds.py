@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import errno
 import os
 import re
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,13 +114,25 @@ async def _receive(request: Request, folder: Path, identifier: str) -> None:
     try:
         async for chunk in request.stream():
             await asyncio.to_thread(file.write, chunk)
+            _check_size(file.tell())
         await asyncio.to_thread(file.flush)
         await asyncio.to_thread(os.fsync, file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise Failure(Code.STORAGE_FULL) from error
+        raise
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     finally:
         file.close()
+
+
+def _check_size(size: int) -> None:
+    if size > imports.MAX_FEED:
+        reason = f"it is larger than {imports.MAX_FEED >> 30} GiB"
+        raise Failure(Code.FEED_INVALID, reason=reason)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

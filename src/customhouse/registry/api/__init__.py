@@ -8,6 +8,7 @@ from customhouse.errors import Code, Failure
 from customhouse.http import Header, Response, error_response
 from customhouse.iam.docker import challenge
 from customhouse.iam.permissions import ANONYMOUS, DOCKER_ACTIONS, Permission, may
+from customhouse.iam.tokens import CATALOG
 from customhouse.names import check_name, check_repository
 from customhouse.registry.api.call import Call, Services
 from customhouse.registry.api.routes import PATH, ROUTES, Route, by_shape
@@ -41,11 +42,11 @@ class RegistryApi:
             identity = await self._authenticator.identify(request.headers.get(b"authorization"))
             request.context["principal"] = identity.principal.name
             _permit(identity, route, name)
+            return await route.handler(Call(self._services, request, identity, name, argument))
         except Failure as failure:
             if failure.status != 401:
                 raise
             return error_response(failure, self._challenge(request, route, name, failure))
-        return await route.handler(Call(self._services, request, identity, name, argument))
 
     def _find(self, request: Request) -> tuple[Route, str, str]:
         match = PATH.fullmatch(request.path)
@@ -86,7 +87,7 @@ def _permit(identity: Identity, route: Route, name: str) -> None:
     if not allowed and principal is ANONYMOUS:
         raise Failure(Code.UNAUTHORIZED)
     # A token that was issued for something else steps up first, whatever it may then do.
-    if name and not identity.covers(name, DOCKER_ACTIONS[permission]):
+    if not identity.covers(name or CATALOG, DOCKER_ACTIONS.get(permission, "*")):
         raise Failure(Code.SCOPE_INSUFFICIENT)
     if not allowed:
         resource = name or "this registry"

@@ -40,11 +40,11 @@ async def get(call: Call) -> Response:
     ]
     if is_fresh(request.headers.get(b"if-none-match"), etag):
         return Response(304, headers)
-    if request.method == "HEAD":
-        return Response(200, headers, FileBody("", 0, size))
     path = call.services.store.local_path(digest)
-    if path is None:
+    if path is None or (request.method == "HEAD" and not path.exists()):
         raise Failure(Code.BLOB_LOST, digest=digest)
+    if request.method == "HEAD":
+        return Response(200, headers, FileBody(str(path), 0, size))
     wanted = request.headers.get(b"range")
     if wanted is None or request.headers.get(b"if-range", etag) != etag:
         return Response(200, headers, _body(path, digest, size, 0, size))
@@ -117,6 +117,7 @@ def _delete(tx: Transaction, repository: str, digest: str) -> None:
     number = repositories.find(tx, repository)
     if number is None:
         raise Failure(Code.BLOB_UNKNOWN, digest=digest)
+    repositories.hold(tx, number)
     user = manifests.user(tx, number, digest)
     if user is not None:
         raise Failure(Code.CONTENT_IN_USE, digest=digest, user=user)

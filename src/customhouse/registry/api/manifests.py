@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _MAX_CONFIG_BYTES = 4 * 1024 * 1024
 _MAX_TAGS = 100
-_REFERRERS_PAGE = 1000
+# Each may have annotations of megabytes.
+_REFERRERS_PAGE = 100
 
 
 async def get(call: Call) -> Response:
@@ -121,6 +122,7 @@ def _push(tx: Transaction, push: _Push, *, create_projects: bool, sparse_indexes
     number = repositories.ensure(
         tx, push.repository, push.principal, create_projects=create_projects
     )
+    repositories.hold(tx, number)
     manifests.check_parts(tx, number, push.manifest, sparse_indexes=sparse_indexes)
     by = push.principal.name
     manifest_id, is_new = manifests.put(tx, number, push.manifest, push.content, push.facts, by)
@@ -174,8 +176,11 @@ async def delete(call: Call) -> Response:
 
 def _delete_manifest(tx: Transaction, repository: str, digest: str, by: str) -> None:
     number = repositories.find(tx, repository)
-    held = manifests.held(tx, number, digest) if number is not None else None
-    if number is None or held is None:
+    if number is None:
+        raise Failure(Code.MANIFEST_UNKNOWN, reference=digest)
+    repositories.hold(tx, number)
+    held = manifests.held(tx, number, digest)
+    if held is None:
         raise Failure(Code.MANIFEST_UNKNOWN, reference=digest)
     user = manifests.user(tx, number, digest)
     if user is not None:
@@ -188,6 +193,7 @@ def _delete_tag(tx: Transaction, repository: str, tag: str, by: str) -> None:
     number = repositories.find(tx, repository)
     if number is None:
         raise Failure(Code.MANIFEST_UNKNOWN, reference=tag)
+    repositories.hold(tx, number)
     tags.remove(tx, number, repository, tag, by)
 
 

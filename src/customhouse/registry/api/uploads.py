@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ async def start(call: Call) -> Response:
     try:
         return await _append_and_finish(call, upload, digest)
     except (Failure, ClientGone):
-        await call.in_thread(store.cancel_upload, call.repository, upload)
+        with contextlib.suppress(Failure):  # it may be content by now
+            await call.in_thread(store.cancel_upload, call.repository, upload)
         raise
 
 
@@ -107,7 +109,10 @@ async def _append_and_finish(call: Call, name: str, digest: str) -> Response:
             await _receive(call, upload)
             _check_range_length(call, upload, begin)
             size = await call.in_thread(upload.finish, digest)
-        except Failure:
+        except Failure as failure:
+            if failure.code is Code.REQUEST_TIMEOUT:
+                await call.in_thread(upload.save)
+                raise
             # As if this request had not been made: the upload stands where it stood.
             await call.in_thread(upload.truncate, begin)
             raise

@@ -1,0 +1,257 @@
+"""From a push and a feed to what `customhouse images describe` shows, on both engines."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.analysis.stored import advisory, affects
+from tests.bad_input.layers import image_of
+from tests.cli.program import CommandLine, signed_in
+from tests.faults.pushers import OS_RELEASE, dpkg_status
+from tests.faults.registry import Registry
+from tests.support.images import make_image
+from tests.support.servers import CustomhouseServer, customhouse_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.postgres import Postgres
+
+FROM_THE_FIRST = {"introduced": "0"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.xdist_group("analysis")),
+        pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql")),
+    ],
+)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CustomhouseServer]:
+    """A server on each engine in turn."""
+    env = {}
+    if request.param == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        env["CUSTOMHOUSE_DATABASE_URL"] = postgres.database()
+    with customhouse_server(tmp_path_factory.mktemp("server"), env=env) as running:
+        yield running
+
+
+@pytest.fixture
+def registry(server: CustomhouseServer) -> Iterator[Registry]:
+    """A client of the server."""
+    with Registry(server) as client:
+        yield client
+
+
+@pytest.fixture
+def cli(server: CustomhouseServer, tmp_path: Path) -> CommandLine:
+    """The command line, signed in."""
+    return signed_in(server, tmp_path)
+
+
+def feed(folder: Path, *records: bytes) -> Path:
+    """A feed: one record is a file, several are a folder."""
+    path = folder / f"{time.monotonic_ns()}"
+    path.mkdir()
+    for record in records:
+        path.joinpath(f"{json.loads(record)['id']}.json").write_bytes(record)
+    return path if len(records) > 1 else next(path.iterdir())
+
+
+def libssl(severity: str, *events: dict[str, str], **fields: Any) -> bytes:
+    """An advisory about OpenSSL as Debian would write it."""
+    return advisory(
+        "DSA-5417-1",
+        affects("openssl", FROM_THE_FIRST, *events),
+        aliases=["CVE-2023-0464"],
+        summary="openssl - security update",
+        references=[{"type": "ADVISORY", "url": "https://example.org/DSA-5417-1"}],
+        database_specific={"severity": severity},
+        **fields,
+    )
+
+
+def test_the_life_of_a_vulnerability(
+    server: CustomhouseServer, registry: Registry, cli: CommandLine, tmp_path: Path
+) -> None:
+    image = make_image(
+        {"etc/os-release": OS_RELEASE},
+        {
+            "var/lib/dpkg/status": dpkg_status("sed=4.9-1", "bash=5.2.15-2+b2")
+            + b"Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\n"
+            b"Source: openssl\nVersion: 3.0.8-1\n\n"
+        },
+    )
+    digest = registry.push("acme/web", image, "1.0")
+    name = f"{server.host}/acme/web:1.0"
+    describe = ("images", "describe", name, "--show-package-vulnerability")
+
+    # Without advisories nothing is known, which is not to be taken for "nothing found".
+    before = cli(*describe)
+    assert "analysis: FINISHED_SUCCESS" in " ".join(before.out.split())
+    assert "no advisories for Debian:12 are loaded" in before.out
+    assert "No known vulnerabilities" not in before.out
+
+    said = cli(
+        "feeds",
+        "import",
+        feed(
+            tmp_path,
+            libssl("LOW"),
+            advisory("DSA-1", affects("sed", FROM_THE_FIRST, {"fixed": "4.9-1"})),
+            advisory("DSA-2", affects("openssl", FROM_THE_FIRST, ecosystem="Debian:11")),
+            advisory("DLA-3", affects("bash", FROM_THE_FIRST, {"fixed": "5.2.15-3"})),
+        ),
+        "--name",
+        "debian",
+    )
+    assert said.out == "4 advisories read, 4 new or changed, 4 affected ranges.\n"
+    shown = cli(*describe)
+    assert shown.row("LOW", "CVE-2023-0464", "libssl3", "3.0.8-1", "not", "fixed")
+    assert shown.row("UNSPECIFIED", "DLA-3", "bash", "5.2.15-2+b2", "5.2.15-3")
+    assert "2 vulnerabilities: 1 low, 1 unspecified. 1 without a fix." in " ".join(
+        shown.out.split()
+    )
+    first = described(cli, describe, digest)
+    assert first["package_vulnerability_summary"]["total_vulnerability_found"] == 2
+    assert first["package_vulnerability_summary"]["not_fixed_vulnerability_count"] == 1
+
+    # The same again, then a worse rating and a fix: the occurrence is updated in place.
+    assert "0 new or changed" in cli("feeds", "import", feed(tmp_path, libssl("LOW"))).out
+    changed = libssl("CRITICAL", {"fixed": "3.0.9-1"})
+    assert "1 new or changed" in cli("feeds", "import", feed(tmp_path, changed)).out
+    second = described(cli, describe, digest)
+    assert second["package_vulnerability_summary"]["not_fixed_vulnerability_count"] == 0
+    (old,) = first["package_vulnerability_summary"]["vulnerabilities"]["LOW"]
+    (new,) = second["package_vulnerability_summary"]["vulnerabilities"]["CRITICAL"]
+    assert [old[key] for key in ("name", "noteName", "resourceUri", "createTime")] == [
+        new[key] for key in ("name", "noteName", "resourceUri", "createTime")
+    ]
+    assert new["updateTime"] > old["updateTime"]
+    assert list(second["package_vulnerability_summary"]["vulnerabilities"]) == [
+        "CRITICAL",
+        "SEVERITY_UNSPECIFIED",
+    ]
+
+    # Taken back: the finding goes.
+    withdrawn = libssl("CRITICAL", withdrawn="2024-06-01T00:00:00Z")
+    cli(
+        "feeds",
+        "import",
+        feed(tmp_path, withdrawn, advisory("DLA-3", withdrawn="2024-06-01T00:00:00Z")),
+    )
+    after = cli(*describe)
+    assert "No known vulnerabilities." in after.out
+    assert described(cli, describe, digest)["package_vulnerability_summary"] == {
+        "vulnerabilities": {},
+        "total_vulnerability_found": 0,
+        "not_fixed_vulnerability_count": 0,
+    }
+
+
+def described(cli: CommandLine, describe: tuple[str, ...], digest: str) -> dict[str, Any]:
+    """The JSON of `images describe`, its form checked."""
+    document: dict[str, Any] = cli(*describe, "--format", "json").document
+    summary = document["image_summary"]
+    assert summary["digest"] == digest
+    assert summary["fully_qualified_digest"] == f"{describe[2].removesuffix(':1.0')}@{digest}"
+    assert (summary["registry"], summary["repository"]) == (
+        describe[2].partition("/")[0],
+        "acme/web",
+    )
+    (discovery,) = document["discovery_summary"]["discovery"]
+    assert discovery["kind"] == "DISCOVERY"
+    assert discovery["discovery"]["analysisStatus"] == "FINISHED_SUCCESS"
+    found = document["package_vulnerability_summary"]
+    for severity, occurrences in found["vulnerabilities"].items():
+        for occurrence in occurrences:
+            vulnerability = occurrence["vulnerability"]
+            assert occurrence["kind"] == "VULNERABILITY"
+            assert occurrence["resourceUri"] == f"https://{summary['fully_qualified_digest']}"
+            assert occurrence["createTime"] <= occurrence["updateTime"]
+            assert vulnerability["effectiveSeverity"] == severity
+            (issue,) = vulnerability["packageIssue"]
+            assert issue["affectedCpeUri"] == "cpe:/o:debian:debian_linux:12"
+            assert issue["fixAvailable"] == (issue["fixedVersion"]["kind"] == "NORMAL")
+            (place,) = issue["fileLocation"]
+            assert place["filePath"] == "var/lib/dpkg/status"
+    return document
+
+
+def test_a_real_alpine(
+    registry: Registry,
+    server: CustomhouseServer,
+    cli: CommandLine,
+    shared_data: Path,
+    tmp_path: Path,
+) -> None:
+    """An image of March 2020, with Alpine's own advisories of June 2020 and one that is missed."""
+    path = shared_data / "layers" / "images" / "alpine-311.docker-save.tar.gz"
+    with tarfile.open(path) as saved:
+
+        def content(name: str) -> bytes:
+            file = saved.extractfile(name)
+            assert file is not None
+            return file.read()
+
+        (manifest,) = json.loads(content("manifest.json"))
+        image = image_of(*map(content, manifest["Layers"]), config=content(manifest["Config"]))
+    digest = registry.push("alpine/base", image, "3.11")
+    assert registry.discovery("alpine/base", digest)["operatingSystem"] == "Alpine Linux v3.11"
+    said = cli("feeds", "import", shared_data / "alpine" / "osv-from-secdb-2020-06-08.all.zip")
+    assert said.out == "2,437 advisories read, 2,437 new or changed, 11,887 affected ranges.\n"
+    describe = (
+        "images",
+        "describe",
+        f"{server.host}/alpine/base:3.11",
+        "--show-package-vulnerability",
+    )
+    # Every fix that those know of is in the image; the newest came with openssl 1.1.1d-r3.
+    assert "No known vulnerabilities." in cli(*describe).out
+    cli(
+        "feeds",
+        "import",
+        feed(
+            tmp_path,
+            advisory(
+                "ALPINE-CVE-2020-1967",
+                affects(
+                    "openssl", FROM_THE_FIRST, {"fixed": "1.1.1g-r0"}, ecosystem="Alpine:v3.11"
+                ),
+            ),
+        ),
+    )
+    shown = cli(*describe)
+    for package in ("libcrypto1.1", "libssl1.1"):
+        assert shown.row("CVE-2020-1967", package, "1.1.1d-r3", "1.1.1g-r0")
+    assert "1 vulnerability: 1 unspecified. 0 without a fix." in " ".join(shown.out.split())
+
+
+def test_a_real_feed_of_debian(cli: CommandLine, shared_data: Path) -> None:
+    path = shared_data / "debian" / "osv-from-dsa-dla-2023-04-02.all.zip"
+    outcome = cli("feeds", "import", path, "--name", "dsa", "--format", "json").document
+    assert outcome["done"] is True
+    assert outcome["metadata"]["read"] == outcome["metadata"]["total"] == 7337
+    assert outcome["response"] == {
+        "advisories": 7337,
+        "changed": 7337,
+        "ranges": 8518,
+        "skippedByEcosystem": {},
+        "rejected": 0,
+        "rejects": [],
+    }
+    again = cli("feeds", "import", path, "--name", "dsa")
+    assert again.out == "7,337 advisories read, 0 new or changed, 8,518 affected ranges.\n"
+    listed = {each["name"]: each for each in cli("feeds", "list", "--format", "json").document}
+    assert (listed["dsa"]["advisories"], listed["dsa"]["ranges"]) == (7337, 8518)
+    assert len(listed["dsa"]["ecosystems"]) == 8
+    assert cli("feeds", "list").row("dsa", "7,337", "8,518", "0")
