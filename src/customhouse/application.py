@@ -32,7 +32,7 @@ from customhouse.registry.api import RegistryApi, Services
 from customhouse.workflows.subscription import Subscription, Workflow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, MutableMapping
+    from collections.abc import AsyncIterator, Callable, MutableMapping
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -56,10 +56,16 @@ _VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 
 
 class Application:
-    """The ASGI application of one process."""
+    """The ASGI application of one process.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: the settings.
+        started: called in the event loop when it is ready to answer.
+    """
+
+    def __init__(self, settings: Settings, started: Callable[[], None] | None = None) -> None:
         self._settings = settings
+        self._started = started
         self._access = AccessLog(enabled=settings.log.access)
         self._metrics = Metrics()
         self._proxies = Proxies(settings.server.trusted_proxies)
@@ -192,6 +198,8 @@ class Application:
                 await send({"type": "lifespan.startup.failed", "message": "see the log"})
                 return
             await send({"type": "lifespan.startup.complete"})
+            if self._started is not None:
+                self._started()
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import multiprocessing
@@ -38,6 +39,7 @@ _log = structlog.get_logger()
 _PR_SET_PDEATHSIG = 1
 _WORKER_RESTART_SECONDS = 1.0
 _STOP_SECONDS = 0.5
+_SETTLE_SECONDS = 0.05
 _READY_POLL_SECONDS = 0.05
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -65,13 +67,13 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
     def load(_target: str) -> Application:
         _begin_process(parent)
         logs.configure(settings.log)
-        return Application(settings)
+        return Application(settings, started=_heed_signals)
 
     server = _granian(settings, address)
     worker = _Worker(settings, parent)
     server.on_startup(worker.start)
     server.on_shutdown(worker.stop)
-    # Blocked, here and in what is forked until `_begin_process`: a process that has just been
+    # Blocked, here and in what is forked until it can heed them: a process that has just been
     # forked would otherwise swallow a signal in its parent's handler. One thread waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     threading.Thread(target=_await_signal, args=(server,), name="signals", daemon=True).start()
@@ -103,15 +105,14 @@ def _tell_ready(settings: Settings, show: Callable[[str], None]) -> None:
 
 
 def _await_signal(server: MPServer) -> None:
-    """Stop the server when the process is asked to end."""
+    """Stop the server when the process is asked to end.
+
+    It is told again until it has ended: its loop may forget it while it starts a process anew.
+    """
     signal.sigwait(_SIGNALS)
-    server.signal_handler_interrupt()  # type: ignore[no-untyped-call]  # it has no annotations
-    # The processes are told again until they end: one that is just setting up its event loop
-    # loses a signal that comes before the loop runs.
     while True:
+        server.signal_handler_interrupt()  # type: ignore[no-untyped-call]  # it has no annotations
         time.sleep(_STOP_SECONDS)
-        for process in list(server.wrks):
-            process.terminate()  # type: ignore[no-untyped-call]
 
 
 def prepare(settings: Settings, show: Callable[[str], None]) -> None:
@@ -253,6 +254,7 @@ class _Worker:
 def _work(settings: Settings, parent: int) -> None:
     """The life of the worker's process."""
     _begin_process(parent)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     logs.configure(settings.log)
     from customhouse.worker import work  # noqa: PLC0415  - only this process needs the engine
 
@@ -260,14 +262,24 @@ def _work(settings: Settings, parent: int) -> None:
 
 
 def _begin_process(parent: int) -> None:
-    """Let go of what a forked process has from its parent: signal handlers and blocked signals.
+    """Let go of the signal handlers that a forked process has from its parent.
 
     Ctrl-C reaches every process of a terminal; the parent alone heeds it and stops the others.
+    SIGTERM stays blocked until the process can heed it.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     _die_with(parent)
+
+
+def _heed_signals() -> None:
+    """Let signals through, in the event loop of a process that answers.
+
+    The loop runs once to start the application and a second time to serve, and loses a signal that
+    comes between: a timer does not end before the loop runs again.
+    """
+    loop = asyncio.get_running_loop()
+    loop.call_later(_SETTLE_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _die_with(parent: int) -> None:

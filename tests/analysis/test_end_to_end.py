@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import tarfile
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.analysis.stored import advisory, affects
-from tests.bad_input.layers import image_of
 from tests.cli.program import CommandLine, signed_in
 from tests.faults.pushers import OS_RELEASE, dpkg_status
 from tests.faults.registry import Registry
@@ -185,55 +183,6 @@ def described(cli: CommandLine, describe: tuple[str, ...], digest: str) -> dict[
             (place,) = issue["fileLocation"]
             assert place["filePath"] == "var/lib/dpkg/status"
     return document
-
-
-def test_a_real_alpine(
-    registry: Registry,
-    server: CustomhouseServer,
-    cli: CommandLine,
-    shared_data: Path,
-    tmp_path: Path,
-) -> None:
-    """An image of March 2020, with Alpine's own advisories of June 2020 and one that is missed."""
-    path = shared_data / "layers" / "images" / "alpine-311.docker-save.tar.gz"
-    with tarfile.open(path) as saved:
-
-        def content(name: str) -> bytes:
-            file = saved.extractfile(name)
-            assert file is not None
-            return file.read()
-
-        (manifest,) = json.loads(content("manifest.json"))
-        image = image_of(*map(content, manifest["Layers"]), config=content(manifest["Config"]))
-    digest = registry.push("alpine/base", image, "3.11")
-    assert registry.discovery("alpine/base", digest)["operatingSystem"] == "Alpine Linux v3.11"
-    said = cli("feeds", "import", shared_data / "alpine" / "osv-from-secdb-2020-06-08.all.zip")
-    assert said.out == "2,437 advisories read, 2,437 new or changed, 11,887 affected ranges.\n"
-    describe = (
-        "images",
-        "describe",
-        f"{server.host}/alpine/base:3.11",
-        "--show-package-vulnerability",
-    )
-    # Every fix that those know of is in the image; the newest came with openssl 1.1.1d-r3.
-    assert "No known vulnerabilities." in cli(*describe).out
-    cli(
-        "feeds",
-        "import",
-        feed(
-            tmp_path,
-            advisory(
-                "ALPINE-CVE-2020-1967",
-                affects(
-                    "openssl", FROM_THE_FIRST, {"fixed": "1.1.1g-r0"}, ecosystem="Alpine:v3.11"
-                ),
-            ),
-        ),
-    )
-    shown = cli(*describe)
-    for package in ("libcrypto1.1", "libssl1.1"):
-        assert shown.row("CVE-2020-1967", package, "1.1.1d-r3", "1.1.1g-r0")
-    assert "1 vulnerability: 1 unspecified. 0 without a fix." in " ".join(shown.out.split())
 
 
 def test_a_real_feed_of_debian(cli: CommandLine, shared_data: Path) -> None:

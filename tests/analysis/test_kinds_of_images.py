@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import tarfile
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.support.servers import customhouse_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.servers import CustomhouseServer
 
@@ -51,15 +53,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CustomhouseServ
             advisory("ALPINE-CVE-1", affects("openssl", FROM_THE_FIRST, ecosystem="Alpine:v3.19")),
         ]
         with Registry(running) as client:
-            body = b"[%s]" % b",".join(records)
-            path = "/upload/v1/feeds:import?name=test"
-            operation = client.call("POST", path, content=body).json()["name"]
-            wait_until(
-                lambda: bool(client.call("GET", f"/v1/{operation}").json()["done"]), 20, "loaded"
-            )
-            outcome = client.call("GET", f"/v1/{operation}").json()
-            assert outcome["response"]["advisories"] == len(records)
+            assert load(client, b"[%s]" % b",".join(records)) == len(records)
         yield running
+
+
+def load(client: Registry, feed: bytes) -> int:
+    """Load a feed and return how many advisories it has."""
+    path = "/upload/v1/feeds:import?name=test"
+    name = client.call("POST", path, content=feed).json()["name"]
+
+    def outcome() -> dict[str, Any]:
+        operation: dict[str, Any] = client.call("GET", f"/v1/{name}").json()
+        return operation
+
+    wait_until(lambda: bool(outcome()["done"]), 20, "the feed is loaded")
+    return int(outcome()["response"]["advisories"])
 
 
 @pytest.fixture
@@ -288,6 +296,35 @@ def test_project_with_a_domain(registry: Registry) -> None:
         query = {"filter": f'kind="DISCOVERY" AND resourceUrl="{url}"'}
         (found,) = registry.call("GET", path, params=query).json()["occurrences"]
         assert found["resourceUri"] == url
+
+
+def test_a_real_alpine(registry: Registry, shared_data: Path) -> None:
+    """An image of March 2020 with Alpine's advisories of June 2020, and one that those lack."""
+    path = shared_data / "layers" / "images" / "alpine-311.docker-save.tar.gz"
+    with tarfile.open(path) as saved:
+
+        def content(name: str) -> bytes:
+            file = saved.extractfile(name)
+            assert file is not None
+            return file.read()
+
+        (manifest,) = json.loads(content("manifest.json"))
+        image = image_of(*map(content, manifest["Layers"]), config=content(manifest["Config"]))
+    digest = registry.push("kinds/alpine", image, "3.11")
+    assert registry.discovery("kinds/alpine", digest)["operatingSystem"] == "Alpine Linux v3.11"
+    feed = shared_data / "alpine" / "osv-from-secdb-2020-06-08.all.zip"
+    assert load(registry, feed.read_bytes()) == 2437
+    # Every fix that those know of is in the image; the newest came with openssl 1.1.1d-r3.
+    assert registry.vulnerabilities("kinds/alpine", digest) == []
+    events = (FROM_THE_FIRST, {"fixed": "1.1.1g-r0"})
+    openssl = affects("openssl", *events, ecosystem="Alpine:v3.11")
+    load(registry, advisory("ALPINE-CVE-2020-1967", openssl))
+    (found,) = registry.vulnerabilities("kinds/alpine", digest)
+    assert found["noteName"].endswith("/CVE-2020-1967")
+    assert [
+        (issue["affectedPackage"], issue["affectedVersion"]["fullName"])
+        for issue in found["vulnerability"]["packageIssue"]
+    ] == [("libcrypto1.1", "1.1.1d-r3"), ("libssl1.1", "1.1.1d-r3")]
 
 
 def test_manifest_type_is_of_no_consequence(registry: Registry) -> None:

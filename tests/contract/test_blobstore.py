@@ -280,6 +280,15 @@ def test_old_uploads_expire(store: BlobStore) -> None:
     assert store.upload_size("p/a", new) == 0
 
 
+def test_an_upload_that_is_held_does_not_expire(store: BlobStore, second: BlobStore) -> None:
+    upload = store.create_upload("p/a", "sha256")
+    with store.open_upload("p/a", upload) as held:
+        held.write([CONTENT])
+        assert second.expire_uploads(time.time() + 60) == 0
+        held.finish(DIGEST)
+    assert read(store, DIGEST) == CONTENT
+
+
 def test_the_same_content_twice(store: BlobStore, second: BlobStore) -> None:
     for one in (store, second, store):
         assert put(one, CONTENT) == DIGEST

@@ -148,11 +148,14 @@ def test_it_is_told_to_stop_while_it_starts(tmp_path: Path, moment: str) -> None
         "all processes": lambda: len(children(server)) == 3,
         "one listens": lambda: len(api_workers(server)) >= 1,
     }
-    wait_until(reached[moment], 15, moment)
-    program.process.send_signal(signal.SIGTERM)
-    # Before anything runs the signal may end it as it ends every program.
-    assert program.process.wait(STOP_SECONDS) in {0, -signal.SIGTERM}, tail(server.log)
-    assert_alone(program)
+    try:
+        wait_until(reached[moment], 15, moment)
+        program.process.send_signal(signal.SIGTERM)
+        # Before anything runs the signal may end it as it ends every program.
+        assert program.process.wait(STOP_SECONDS) in {0, -signal.SIGTERM}, tail(server.log)
+        assert_alone(program)
+    finally:
+        program.kill()
     server.start()  # whatever was half done is no obstacle
     assert server.stop() == 0
 
