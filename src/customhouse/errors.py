@@ -299,6 +299,12 @@ class Code(Enum):
         "the settings are wrong: {reason}",
         "The settings are described in docs/reference/settings.md.",
     )
+    DATA_IN_USE = Entry(
+        500,
+        "UNKNOWN",
+        "another server uses the data folder {folder}",
+        "Stop it first, or give this one another folder with --data.",
+    )
     DATABASE_NEWER = Entry(
         500,
         "UNKNOWN",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -31,6 +32,8 @@ from customhouse.iam import accounts, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+    from typing import IO
 
     from customhouse.settings import Settings
 
@@ -41,6 +44,7 @@ _WORKER_RESTART_SECONDS = 1.0
 _STOP_SECONDS = 0.5
 _SETTLE_SECONDS = 0.05
 _READY_POLL_SECONDS = 0.05
+_LOCK_SECONDS = 3.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -52,13 +56,14 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
         show: tells the person who started the server what they need to know.
 
     Raises:
-        Failure: SETTINGS_INVALID, DATABASE_NEWER.
+        Failure: SETTINGS_INVALID, DATA_IN_USE, DATABASE_NEWER.
     """
     logs.configure(settings.log)
     _check(settings)
     address = _address(settings.server.host, settings.server.port)
     # What this and the processes started from here write is their owner's alone.
     os.umask(0o077)
+    lock = _lock(settings.data)
     prepare(settings, show)
     # Imported here, the control plane's libraries are shared by all processes that are forked.
     parent = os.getpid()
@@ -79,6 +84,27 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
     threading.Thread(target=_await_signal, args=(server,), name="signals", daemon=True).start()
     threading.Thread(target=_tell_ready, args=(settings, show), name="ready", daemon=True).start()
     server.serve(target_loader=load)
+    lock.close()
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Hold the data folder for this server and all its processes, until the last of them ends.
+
+    Raises:
+        Failure: DATA_IN_USE.
+    """
+    (folder / "run").mkdir(parents=True, exist_ok=True)
+    file = (folder / "run" / "lock").open("w")
+    deadline = time.monotonic() + _LOCK_SECONDS  # a killed server's processes take a moment to end
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Failure(Code.DATA_IN_USE, folder=folder) from None
+            time.sleep(_READY_POLL_SECONDS)
+        else:
+            return file
 
 
 def _tell_ready(settings: Settings, show: Callable[[str], None]) -> None:

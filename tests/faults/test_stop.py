@@ -173,3 +173,13 @@ def test_the_port_is_in_use(tmp_path: Path) -> None:
         assert "Traceback" not in said
         assert not second.exists()
         assert httpx2.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_a_second_server_on_the_data_folder_is_refused(tmp_path: Path) -> None:
+    with customhouse_server(tmp_path) as server:
+        said = run(
+            *(COMMAND, "serve", "--port", str(free_port()), "--data", server.data), fails=True
+        )
+        assert f"another server uses the data folder {server.data}" in said
+        with Registry(server) as registry:
+            registry.call("GET", "/v2/")

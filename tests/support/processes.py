@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shlex
 import shutil
 import signal
@@ -74,11 +75,11 @@ def run(
 def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on.
 
-    It lies below the range from which the kernel gives ports to outgoing connections, and each
-    process begins its search elsewhere, so that parallel tests do not meet.
+    It lies below the range from which the kernel gives ports to outgoing connections, and is drawn
+    at random, so that parallel tests do not meet.
     """
-    for n in range(12_000):
-        port = 20_000 + (os.getpid() * 37 + time.monotonic_ns() // 1_000_000 + n) % 12_000
+    for _ in range(12_000):
+        port = 20_000 + secrets.randbelow(12_000)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

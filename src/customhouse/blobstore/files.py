@@ -18,6 +18,7 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
 _READ_BYTES = 1024 * 1024
+_LOCK_SECONDS = 0.5
 # Hashers of uploads that stand between two requests, kept by the process that wrote last.
 _KEPT_HASHERS = 1000
 
@@ -64,11 +66,9 @@ class FileBlobStore:
             descriptor = os.open(path, os.O_RDWR)
         except FileNotFoundError as error:
             raise Failure(Code.UPLOAD_UNKNOWN, upload=upload) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _locked(descriptor):
             os.close(descriptor)
-            raise Failure(Code.UPLOAD_BUSY, upload=upload) from error
+            raise Failure(Code.UPLOAD_BUSY, upload=upload)
         # Between the open and the lock another request may have finished or cancelled it.
         if os.fstat(descriptor).st_nlink == 0 or not path.exists():
             os.close(descriptor)
@@ -285,6 +285,20 @@ class FileUpload:
                 return
             position += len(chunk)
             yield chunk
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a file, waiting a moment: a client resumes before its broken request is done with."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOCK_SECONDS / 20)
+        else:
+            return True
 
 
 def _hash(chunks: Iterable[bytes], algorithm: str) -> hashlib._Hash:

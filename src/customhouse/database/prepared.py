@@ -55,5 +55,7 @@ class Prepared:
 def _render(statement: ClauseElement, dialect: Dialect) -> tuple[str, dict[str, Any]]:
     """The text, and the constants in the statement, which became parameters as well."""
     compiled = statement.compile(dialect=dialect)
+    if "POSTCOMPILE" in str(compiled):
+        raise ValueError("a prepared statement cannot have a list that is expanded when it runs")
     constants = {name: value for name, value in compiled.params.items() if value is not None}
     return str(compiled), constants
