@@ -79,7 +79,7 @@ def test_content_comes_back(store: BlobStore, content: bytes, algorithm: str) ->
     assert read(store, digest) == content
     path = store.local_path(digest)
     if path is not None:
-        assert path.read_bytes() == content
+        assert Path(path).read_bytes() == content
 
 
 def test_content_is_read_from_any_place(store: BlobStore) -> None:
@@ -91,7 +91,7 @@ def test_content_is_read_from_any_place(store: BlobStore) -> None:
 def test_content_that_is_not_there(store: BlobStore) -> None:
     fails(Code.BLOB_LOST, store.open, LOST)
     path = store.local_path(LOST)
-    assert path is None or not path.exists()
+    assert path is None or not Path(path).exists()
     assert store.delete(LOST) is False
 
 

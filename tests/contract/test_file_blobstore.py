@@ -120,7 +120,7 @@ def test_nobody_else_may_read(folder: Path, upload: str) -> None:
     assert [path.stat().st_mode & 0o777 for path in content] == [0o600]
     with FileBlobStore(folder).open_upload("p/a", upload) as held:
         held.finish(DIGEST)
-    path = FileBlobStore(folder).local_path(DIGEST)
+    path = FileBlobStore(folder).blob_path(DIGEST)
     assert path is not None
     assert path.stat().st_mode & 0o777 == 0o400
 

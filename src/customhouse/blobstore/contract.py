@@ -6,10 +6,7 @@ an upload is begun through one and ended through another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from typing import BinaryIO, Protocol, Self
 
 
 class Upload(Protocol):
@@ -93,7 +90,7 @@ class BlobStore(Protocol):
             Failure: BLOB_LOST.
         """
 
-    def local_path(self, digest: str) -> Path | None:
+    def local_path(self, digest: str) -> str | None:
         """The file that holds the content and nothing else, where there is one."""
 
     def delete(self, digest: str) -> bool:
