@@ -119,7 +119,12 @@ class CustomhouseServer:
             *(COMMAND, "serve", "--host", "127.0.0.1", "--port", str(self.port)),
             *("--data", self.data, *tls, *self.arguments),
             log=self.log,
-            env={"CUSTOMHOUSE_ADMIN_PASSWORD": PASSWORD} | dict(self.env),
+            env={
+                "CUSTOMHOUSE_ADMIN_PASSWORD": PASSWORD,
+                # Clients that leave a connection open may hold a stop up for that long.
+                "CUSTOMHOUSE_SERVER__DRAIN_SECONDS": "8",
+            }
+            | dict(self.env),
             cwd=self.folder,
         )
         try:
