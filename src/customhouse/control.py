@@ -128,5 +128,4 @@ def permitted(
             raise Failure(Code.UNAUTHORIZED)
         raise Failure(Code.DENIED, permission=permission.value, resource=about or "this registry")
 
-    check.permission = permission  # type: ignore[attr-defined]  # the table of operations reads it
     return check
