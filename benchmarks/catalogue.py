@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from benchmarks.context import Context
-from benchmarks.measurements import blobs, idle, inventory, requests, start
+from benchmarks.measurements import access, blobs, idle, inventory, requests, start
 from benchmarks.results import Result
 
 Measurement = Callable[[Context], list[Result]]
@@ -13,6 +13,7 @@ MEASUREMENTS: tuple[tuple[str, Measurement], ...] = (
     ("idle", idle.run),
     ("blobs", blobs.run),
     ("requests", requests.run),
+    ("access", access.run),
     ("start", start.run),
     ("inventory", inventory.run),
 )

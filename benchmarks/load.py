@@ -5,13 +5,14 @@ missing, there is a client of our own: sockets of which each sends its next requ
 answer is there.
 """
 
+import itertools
 import re
 import select
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from benchmarks.failure import BenchmarkError
@@ -19,6 +20,7 @@ from benchmarks.wire import HOST, Endpoint
 
 CONNECTIONS = 16
 _SILENCE_SECONDS = 10.0
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
 def requests_per_second(
@@ -72,7 +74,24 @@ def _sockets(
     lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}:{endpoint.port}"]
     lines += [f"{name}: {value}" for name, value in endpoint.headers(headers).items()]
     request = "\r\n".join([*lines, "", ""]).encode()
-    body = 0 if method == "HEAD" else length
+    return mixed_per_second(endpoint, [request], 0 if method == "HEAD" else length, seconds)
+
+
+def mixed_per_second(
+    endpoint: Endpoint, requests: Sequence[bytes], length: int | None, seconds: float
+) -> float:
+    """Send requests in turns, again and again.
+
+    Args:
+        endpoint: where to.
+        requests: each with its head, as it is sent.
+        length: the length of each answer's body, in bytes; None for what its head says.
+        seconds: for how long.
+
+    Raises:
+        BenchmarkError: an answer was not 200, or there was none.
+    """
+    turns = itertools.cycle(requests)
     with ExitStack() as stack:
         poll = stack.enter_context(select.epoll())
         sockets: dict[int, socket.socket] = {}
@@ -81,27 +100,29 @@ def _sockets(
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sockets[connection.fileno()] = connection
             poll.register(connection, select.EPOLLIN)
-            connection.sendall(request)
+            connection.sendall(next(turns))
         count = 0
         begun = time.perf_counter()
         while (elapsed := time.perf_counter() - begun) < seconds:
             ready = poll.poll(_SILENCE_SECONDS)
             if not ready:
-                raise BenchmarkError(f"{method} {path}: no answer")
+                raise BenchmarkError(f"port {endpoint.port}: no answer")
             for descriptor, _ in ready:
-                _receive(sockets[descriptor], body)
-                sockets[descriptor].sendall(request)
+                _receive(sockets[descriptor], length)
+                sockets[descriptor].sendall(next(turns))
                 count += 1
         return count / elapsed
 
 
-def _receive(connection: socket.socket, body: int) -> None:
+def _receive(connection: socket.socket, body: int | None) -> None:
     answer = connection.recv(1 << 16)
     while True:
         head, end, rest = answer.partition(b"\r\n\r\n")
+        if body is None and end and (said := _LENGTH.search(head)):
+            body = int(said[1])
         if end and len(rest) == body and head.startswith(b"HTTP/1.1 200"):
             return
-        more = connection.recv(1 << 16) if not end or len(rest) < body else b""
+        more = connection.recv(1 << 16) if not end or len(rest) < (body or 0) else b""
         if not more:
             raise BenchmarkError(f"not the answer that was expected: {answer[:300]!r}")
         answer += more

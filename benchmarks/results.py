@@ -75,6 +75,7 @@ THRESHOLDS: Mapping[str, Threshold] = MappingProxyType(
         "manifest GET by digest": _ratio(8),
         "blob HEAD": _ratio(8),
         "blob GET, 4 KiB": _ratio(8),
+        "manifest GET among 50,000 bindings, to one without any": _ratio(0.9),
         "pull of 256 MiB": _ratio(1),
         "push of 256 MiB, PATCH": _ratio(1),
         "push of 256 MiB, one PUT": _ratio(1),

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from customhouse.errors import Code
+from customhouse.iam.roles import ROLES
 from customhouse.settings import Settings
 
 FOLDER = Path(__file__).parent / "reference"
@@ -78,7 +79,33 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "errors.md": errors_page}
+def roles_page() -> str:
+    """Every role, and who may do what by it."""
+    lines = [
+        "# Roles and permissions",
+        "",
+        "Roles are bound to members on the server, a project, a repository, a prefix of",
+        "repositories or a service account: see [permissions](../permissions.md). The names are",
+        "those of Google Cloud.",
+        "",
+        "| role | | |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| [`{role.name}`](#{_anchor(role.name)}) | {role.title} | {role.description} |"
+        for role in ROLES.values()
+    ]
+    for role in ROLES.values():
+        lines += ["", f"## `{role.name}`", "", role.description, ""]
+        lines += [f"- `{name}`" for name in sorted(p.value for p in role.permissions)]
+    return "\n".join(lines) + "\n"
+
+
+def _anchor(heading: str) -> str:
+    return "".join(letter for letter in heading.lower() if letter.isalnum() or letter in "-_")
+
+
+PAGES = {"roles.md": roles_page, "settings.md": settings_page, "errors.md": errors_page}
 
 
 def main() -> None:

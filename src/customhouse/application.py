@@ -22,8 +22,26 @@ from customhouse.database import Database, LoopDatabase
 from customhouse.errors import Code, Failure
 from customhouse.events import FeedUploaded, ManifestPushed
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
+from customhouse.iam.access import Access
+from customhouse.iam.api import accounts as service_accounts
+from customhouse.iam.api import (
+    audit,
+    devices,
+    federation,
+    people,
+    policies,
+    projects,
+    roles,
+    signin,
+)
+from customhouse.iam.api import services as services_api
+from customhouse.iam.api.trail import Trail
+from customhouse.iam.audit_log import AuditLog
 from customhouse.iam.authentication import Authenticator
-from customhouse.iam.docker import token_endpoint
+from customhouse.iam.docker import exchange_token, token_endpoint
+from customhouse.iam.limits import Limiter, network
+from customhouse.iam.oidc import Provider
+from customhouse.iam.provisioning import Provisioner
 from customhouse.iam.tokens import Tokens
 from customhouse.logs import AccessLog
 from customhouse.metrics import CONTENT_TYPE, Metrics
@@ -45,6 +63,7 @@ _log = structlog.get_logger()
 _DAY = 24 * 3600
 _THREADS = 16
 _FLUSH_SECONDS = 0.25
+_RELOAD_SECONDS = 60
 _MAX_CONTROL_BODY = 1024 * 1024
 _REFUSED = 400
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -73,6 +92,10 @@ class Application:
         self._authenticator: Authenticator | None = None
         self._control: FastAPI | None = None
         self._database: LoopDatabase | None = None
+        self._audit_log: AuditLog | None = None
+        self._trail: Trail | None = None
+        limits = settings.limits
+        self._addresses = Limiter(limits.per_address, limits.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
@@ -81,7 +104,7 @@ class Application:
         elif scope["type"] == "http":
             self._proxies.apply(scope)
             path: str = scope["path"]
-            if path.startswith(("/v1/", "/upload/")) and not _has_zero(scope):
+            if path.startswith(("/v1/", "/upload/", "/auth/")) and not _has_zero(scope):
                 await self._answer_control(scope, receive, send)
             else:
                 await self._answer(scope, receive, send)
@@ -114,9 +137,13 @@ class Application:
             await response.send(scope, send)
         finally:
             self._note(request, number, status, length, started)
+            if self._trail is not None:
+                self._trail.note_docker(request, number, status)
 
     async def _respond(self, request: Request) -> Response:
         path = request.path
+        if wait := self._addresses.take(network(request.client)):
+            raise Failure(Code.TOO_MANY_REQUESTS, wait=wait)
         if _has_zero(request.scope):
             raise Failure(Code.REQUEST_INVALID, reason="there is a zero byte in its target")
         if self._registry is None or self._authenticator is None:
@@ -124,8 +151,11 @@ class Application:
         if path == "/v2" or path.startswith("/v2/"):
             return await self._registry.answer(request)
         if path == "/token":
-            return await token_endpoint(request, self._authenticator)
+            public_url = self._settings.server.public_url
+            return await token_endpoint(request, self._authenticator, public_url)
         match path:
+            case "/.well-known/jwks.json":
+                return json_response(200, self._authenticator.tokens.public_keys())
             case "/healthz":
                 return Response(200, [(b"content-type", b"text/plain")], b"ok\n")
             case "/readyz":
@@ -133,6 +163,11 @@ class Application:
             case "/metrics":
                 return Response(200, [(b"content-type", CONTENT_TYPE)], self._metrics.render())
         raise Failure(Code.PATH_UNKNOWN)
+
+    async def _exchange(self, form: dict[str, str]) -> dict[str, Any]:
+        if self._authenticator is None:
+            raise Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
+        return await exchange_token(form, self._authenticator)
 
     async def _ready(self) -> Response:
         if self._database is None:
@@ -151,12 +186,17 @@ class Application:
             nonlocal status, length
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._trail is not None:
+                    await self._trail.note_control(scope, request, number, status)
             elif message["type"] == "http.response.body":
                 length += len(message.get("body", b""))
             await send(dict(message))
 
         try:
-            if self._control is None:
+            if wait := self._addresses.take(network(request.client)):
+                failure = Failure(Code.TOO_MANY_REQUESTS, wait=wait)
+                await _failed(failure).send(scope, noting)
+            elif self._control is None:
                 failure = Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
                 await error_response(failure).send(scope, noting)
             else:
@@ -183,10 +223,17 @@ class Application:
         self._access.flush()
         self._metrics.flush()
 
-    async def _flush_regularly(self) -> None:
+    async def _flush_regularly(self, tokens: Tokens) -> None:
+        reload_at = time.monotonic() + _RELOAD_SECONDS
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
             self._flush()
+            if self._audit_log is not None:
+                await self._audit_log.flush()
+            if self._database is not None and time.monotonic() > reload_at:
+                # Another process may have made a newer key.
+                reload_at = time.monotonic() + _RELOAD_SECONDS
+                await self._database.read(tokens.reload)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -211,24 +258,54 @@ class Application:
             database,
             access_seconds=settings.tokens.access_seconds,
             refresh_seconds=settings.tokens.refresh_days * _DAY,
+            api_seconds=settings.tokens.api_seconds,
         )
         self._database = LoopDatabase(database)
-        self._authenticator = Authenticator(self._database, tokens)
+        access = Access()
+        limits = settings.limits
+        self._authenticator = Authenticator(
+            self._database,
+            tokens,
+            access,
+            Limiter(limits.per_principal, limits.burst),
+            settings.iam.failed_sign_ins,
+        )
+        audit_log = AuditLog(self._database)
+        self._trail = Trail(audit_log, reads=settings.audit.reads)
+        self._audit_log = audit_log
+        provisioner = Provisioner(access, settings.iam.domain, settings.registry.create_projects)
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         store = FileBlobStore(settings.data)
-        services = Services(settings, self._database, store, threads)
+        services = Services(settings, self._database, store, threads, access, provisioner)
         self._registry = RegistryApi(services, self._authenticator)
         routers = (
             feeds.router(self._database, incoming(settings)),
             occurrences.router(self._database),
+            policies.router(self._database, access),
+            projects.router(self._database, access, provisioner),
+            service_accounts.router(self._database, self._authenticator, settings.iam.domain),
+            roles.router(self._database),
+            services_api.router(self._database, settings.iam.domain),
+            people.router(self._database),
+            federation.router(self._database, self._exchange),
+            audit.router(self._database),
+            devices.router(self._database),
+            signin.router(
+                self._database,
+                settings.oidc,
+                Provider(settings.oidc) if settings.oidc.issuer else None,
+                settings.tokens.session_hours * 3600,
+            ),
         )
-        self._control = control.create(routers, self._authenticator)
-        flushing = asyncio.create_task(self._flush_regularly())
+        public_url = settings.server.public_url
+        self._control = control.create(routers, self._authenticator, public_url)
+        flushing = asyncio.create_task(self._flush_regularly(tokens))
         yield
         flushing.cancel()
         self._flush()
         self._registry = self._control = None
         threads.shutdown()
+        await audit_log.close()
         await asyncio.to_thread(self._database.close)
 
 
@@ -257,7 +334,7 @@ def _failed(failure: Failure) -> Response:
     if failure.code is Code.METHOD_UNSUPPORTED:
         return error_response(failure, (b"allow", str(failure.fields["allowed"]).encode()))
     if failure.code is Code.TOO_MANY_REQUESTS:
-        return error_response(failure, (b"retry-after", b"2"))
+        return error_response(failure, (b"retry-after", b"%d" % failure.wait))
     if failure.status == 401:
         return error_response(failure, (b"www-authenticate", b'Basic realm="customhouse"'))
     return error_response(failure)

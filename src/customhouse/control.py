@@ -12,11 +12,9 @@ from starlette.exceptions import HTTPException
 
 from customhouse import __version__
 from customhouse.errors import Code, Failure
-from customhouse.iam.permissions import ANONYMOUS, Permission, Principal, may
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from fastapi import APIRouter
 
@@ -28,7 +26,7 @@ _STATUS = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
-    409: "ALREADY_EXISTS",
+    409: "ABORTED",
     412: "FAILED_PRECONDITION",
     413: "INVALID_ARGUMENT",
     416: "OUT_OF_RANGE",
@@ -39,7 +37,7 @@ _STATUS = {
 }
 
 
-def create(routers: Sequence[APIRouter], authenticator: Authenticator) -> FastAPI:
+def create(routers: Sequence[APIRouter], authenticator: Authenticator, public_url: str) -> FastAPI:
     """The application that answers everything outside the data plane."""
     application = FastAPI(
         title="customhouse",
@@ -50,13 +48,15 @@ def create(routers: Sequence[APIRouter], authenticator: Authenticator) -> FastAP
         redirect_slashes=False,
     )
     application.state.authenticator = authenticator
+    application.state.public_url = public_url
     for router in routers:
         application.include_router(router)
 
     @application.exception_handler(Failure)
     async def failed(request: Request, failure: Failure) -> JSONResponse:
         del request
-        return _answer(failure.status, failure.message, failure.hint, failure.code.name)
+        wait = failure.wait if failure.code is Code.TOO_MANY_REQUESTS else 0
+        return _answer(failure.status, failure.message, failure.hint, failure.code.name, wait)
 
     @application.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -80,7 +80,7 @@ def create(routers: Sequence[APIRouter], authenticator: Authenticator) -> FastAP
     return application
 
 
-def _answer(status: int, message: str, hint: str, reason: str) -> JSONResponse:
+def _answer(status: int, message: str, hint: str, reason: str, wait: int = 0) -> JSONResponse:
     """An error in the form of Google's APIs (google.rpc.Status in JSON)."""
     details = [
         {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason},
@@ -92,40 +92,14 @@ def _answer(status: int, message: str, hint: str, reason: str) -> JSONResponse:
     error = {
         "code": status,
         "message": f"{message}. {hint}" if hint else message,
-        "status": _STATUS.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"),
+        "status": "ALREADY_EXISTS" if reason.endswith("_EXISTS") else _status(status),
         "details": details,
     }
-    headers = {"WWW-Authenticate": 'Basic realm="customhouse"'} if status == 401 else None
+    headers = {"WWW-Authenticate": 'Basic realm="customhouse"'} if status == 401 else {}
+    if wait:
+        headers["Retry-After"] = str(wait)
     return JSONResponse({"error": error}, status, headers)
 
 
-def permitted(
-    permission: Permission, resource: str = ""
-) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
-    """A dependency that answers who calls, if they have the permission.
-
-    Args:
-        permission: what the operation needs.
-        resource: the name of the path parameter that says which project it is about, if one does.
-
-    Raises:
-        Failure: UNAUTHORIZED, TOKEN_INVALID, CREDENTIALS_INVALID, DENIED.
-    """
-
-    async def check(request: Request) -> Principal:
-        header = request.headers.get("authorization")
-        authenticator: Authenticator = request.app.state.authenticator
-        identity = await authenticator.identify(header.encode("latin-1") if header else None)
-        principal = identity.principal
-        about = request.path_params.get(resource, "") if resource else ""
-        request.scope["customhouse.principal"] = principal.name
-        if identity.access:
-            # A token for some repositories, such as a build may have, is good for those alone.
-            raise Failure(Code.SCOPE_INSUFFICIENT)
-        if may(principal, permission, about):
-            return principal
-        if principal is ANONYMOUS:
-            raise Failure(Code.UNAUTHORIZED)
-        raise Failure(Code.DENIED, permission=permission.value, resource=about or "this registry")
-
-    return check
+def _status(status: int) -> str:
+    return _STATUS.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT")

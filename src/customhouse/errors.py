@@ -7,6 +7,7 @@ command line turn a `Failure` into their own form; nothing else decides on a sta
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -42,6 +43,25 @@ class Code(Enum):
         "NAME_UNKNOWN",
         "project {project} is not known here",
         "Create the project first, or ask its administrator for access.",
+    )
+    PROJECT_INVALID = Entry(
+        400,
+        "NAME_INVALID",
+        "invalid project id: {project}",
+        "An id is up to 30 lower-case letters, digits and dashes and begins with a letter; it may"
+        " follow a domain, as example.com:proj.",
+    )
+    PROJECT_EXISTS = Entry(
+        409,
+        "DENIED",
+        "project {project} is there already",
+        "Choose another id; the id of a deleted project is free after its last day.",
+    )
+    PROJECT_DELETED = Entry(
+        404,
+        "NAME_UNKNOWN",
+        "project {project} is being deleted",
+        "Have it back with customhouse projects undelete, or use another project.",
     )
     TAG_INVALID = Entry(
         400,
@@ -203,6 +223,96 @@ class Code(Enum):
         "permission {permission} is missing on {resource}",
         "Ask an administrator of the project for a role that has it.",
     )
+    POLICY_INVALID = Entry(
+        400,
+        "DENIED",
+        "the policy is not valid: {reason}",
+        "Read the policy, change what it says, and set it again.",
+    )
+    POLICY_CHANGED = Entry(
+        409,
+        "DENIED",
+        "the policy of {resource} has been changed since it was read",
+        "Read it again and make the change in what it says now.",
+    )
+    LAST_OWNER = Entry(
+        400,
+        "DENIED",
+        "{resource} would be left without anybody who holds {role}",
+        "Give the role to somebody else first, without a condition.",
+    )
+    ROLE_INVALID = Entry(
+        400,
+        "DENIED",
+        "the role is not valid: {reason}",
+        "Name permissions of the reference page; an id is 3 to 64 letters, digits, dots and _.",
+    )
+    THING_UNKNOWN = Entry(
+        404,
+        "NAME_UNKNOWN",
+        "{kind} {name} is not known here",
+        "Check the spelling, or list what there is.",
+    )
+    THING_EXISTS = Entry(
+        409,
+        "DENIED",
+        "{kind} {name} is there already",
+        "Choose another name, or change the one that is there.",
+    )
+    THING_INVALID = Entry(
+        400,
+        "DENIED",
+        "invalid {kind}: {reason}",
+        "Correct the request and send it again.",
+    )
+    LIMIT_REACHED = Entry(
+        412,
+        "DENIED",
+        "{owner} has {limit} {kind} already, which is the most it may have",
+        "Delete some that are no longer used.",
+    )
+    KEY_FILE_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the key file cannot be used: {reason}",
+        "Give the JSON file that was handed out when the service account's key was made.",
+    )
+    HOST_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "{host} is not the name of a server",
+        "Write HOST or HOST:PORT as it stands before the repository in an image's name.",
+    )
+    DOCKER_CONFIG_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "{file} is not a JSON object with credHelpers that can be added to",
+        "Mend the file, or move it away and run this again.",
+    )
+    SUBJECT_TOKEN_INVALID = Entry(
+        400,
+        "UNAUTHORIZED",
+        "the subject token is not accepted: {reason}",
+        "Compare its claims with the issuer, audiences, mapping and condition of the provider.",
+    )
+    ISSUER_UNREACHABLE = Entry(
+        503,
+        "UNAVAILABLE",
+        "the keys of issuer {issuer} cannot be read: {reason}",
+        "Check the issuer, or upload its keys to the identity provider.",
+    )
+    SIGN_IN_REFUSED = Entry(
+        403,
+        "DENIED",
+        "the sign-in is refused: {reason}",
+        "Begin again with the page to sign in; if it is refused again, tell the administrator.",
+    )
+    PROVIDER_UNUSABLE = Entry(
+        503,
+        "UNAVAILABLE",
+        "the identity provider {issuer} cannot be used: {reason}",
+        "Try again in a few seconds; the section oidc of the settings says which provider it is.",
+    )
 
     # Requests as such
     PATH_UNKNOWN = Entry(
@@ -299,6 +409,12 @@ class Code(Enum):
         "the settings are wrong: {reason}",
         "The settings are described in docs/reference/settings.md.",
     )
+    ADDRESS_UNAVAILABLE = Entry(
+        500,
+        "UNKNOWN",
+        "{address} cannot be listened on: {reason}",
+        "Stop what uses it, or choose another with --host and --port.",
+    )
     DATA_IN_USE = Entry(
         500,
         "UNKNOWN",
@@ -338,6 +454,30 @@ class Code(Enum):
         "{image} has tags: {tags}",
         "Add --force-delete-tags to delete the tags with it.",
     )
+    PROJECT_MISSING = Entry(
+        400,
+        "UNSUPPORTED",
+        "no project was named",
+        "Add --project PROJECT, or set CUSTOMHOUSE_PROJECT.",
+    )
+    BINDING_UNKNOWN = Entry(
+        404,
+        "NAME_UNKNOWN",
+        "{member} does not hold {role} on {resource} in this way",
+        "{todo}",
+    )
+    STILL_PUBLIC = Entry(
+        409,
+        "DENIED",
+        "{resource} stays public by a binding on {where}",
+        "Remove it if all below it shall be private: {todo}",
+    )
+    FILE_EXISTS = Entry(
+        409,
+        "UNSUPPORTED",
+        "{file} is there already",
+        "Name another file, or add --force to replace it.",
+    )
 
 
 class Failure(Exception):  # noqa: N818  - it is the failure of an operation, not a mistake in code
@@ -357,6 +497,12 @@ class Failure(Exception):  # noqa: N818  - it is the failure of an operation, no
     def status(self) -> int:
         """The HTTP status."""
         return self.code.value.status
+
+    @property
+    def wait(self) -> int:
+        """After how many seconds to come again, where that helps."""
+        seconds = self.fields.get("wait")
+        return math.ceil(seconds) if isinstance(seconds, int | float) and seconds > 0 else 2
 
     @property
     def message(self) -> str:

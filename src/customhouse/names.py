@@ -92,11 +92,15 @@ class ImageReference:
         return text + (f"@{self.digest}" if self.digest else "")
 
 
-def parse_image(text: str) -> ImageReference:
+def parse_image(text: str, *, has_host: bool = False) -> ImageReference:
     """Parse an image reference.
 
     The first component is a host if it has a dot or a colon or is `localhost`, which is the rule
     of Docker's clients.
+
+    Args:
+        text: the reference.
+        has_host: the first component is a host whatever it looks like, as in a URL.
 
     Raises:
         Failure: REFERENCE_INVALID, with the part that is wrong.
@@ -104,7 +108,8 @@ def parse_image(text: str) -> ImageReference:
     rest, at, digest = text.partition("@")
     first, slash, path = rest.partition("/")
     host = ""
-    if slash and (":" in first or "." in first or first == "localhost") and _HOST.fullmatch(first):
+    has_host = has_host or ":" in first or "." in first or first == "localhost"
+    if slash and has_host and _HOST.fullmatch(first):
         host, rest = first, path
     head, _, last = rest.rpartition("/")
     last, colon, tag = last.partition(":")
@@ -119,3 +124,41 @@ def parse_image(text: str) -> ImageReference:
         shown = text if len(text) <= 300 else f"{text[:300]}..."
         raise Failure(Code.REFERENCE_INVALID, reference=shown, reason=failure.message) from failure
     return ImageReference(host, name, tag, digest)
+
+
+# Google's grammar of project ids, with shorter ones taken as well.
+_PROJECT_ID = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z]{2,}:)?[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?"
+)
+
+
+def project_id(project: str) -> str:
+    """The id of a project as Google's APIs write it.
+
+    >>> project_id("example.com/proj")
+    'example.com:proj'
+    """
+    return project.replace("/", ":")
+
+
+def project_name(project: str) -> str:
+    """The id of a project as it stands in image names.
+
+    >>> project_name("example.com:proj")
+    'example.com/proj'
+    """
+    return project.replace(":", "/")
+
+
+def parse_project(text: str) -> str:
+    """A project id, as it stands in image names.
+
+    >>> parse_project("example.com:proj"), parse_project("acme")
+    ('example.com/proj', 'acme')
+
+    Raises:
+        Failure: PROJECT_INVALID.
+    """
+    if len(text) > 120 or not _PROJECT_ID.fullmatch(project_id(text)):
+        raise Failure(Code.PROJECT_INVALID, project=text[:120])
+    return project_name(text)

@@ -10,12 +10,10 @@ import multiprocessing
 import os
 import signal
 import socket
-import ssl
 import sys
 import threading
 import time
-import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
@@ -56,7 +54,7 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
         show: tells the person who started the server what they need to know.
 
     Raises:
-        Failure: SETTINGS_INVALID, DATA_IN_USE, DATABASE_NEWER.
+        Failure: SETTINGS_INVALID, ADDRESS_UNAVAILABLE, DATA_IN_USE, DATABASE_NEWER.
     """
     logs.configure(settings.log)
     _check(settings)
@@ -82,7 +80,9 @@ def serve(settings: Settings, show: Callable[[str], None]) -> None:
     # forked would otherwise swallow a signal in its parent's handler. One thread waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     threading.Thread(target=_await_signal, args=(server,), name="signals", daemon=True).start()
-    threading.Thread(target=_tell_ready, args=(settings, show), name="ready", daemon=True).start()
+    threading.Thread(
+        target=_tell_ready, args=(settings, address, show), name="ready", daemon=True
+    ).start()
     server.serve(target_loader=load)
     lock.close()
 
@@ -107,26 +107,21 @@ def _lock(folder: Path) -> IO[str]:
             return file
 
 
-def _tell_ready(settings: Settings, show: Callable[[str], None]) -> None:
-    """Say where the server is once it answers."""
+def _tell_ready(settings: Settings, address: str, show: Callable[[str], None]) -> None:
+    """Say where the server is once it can be reached: a process listens when it is ready.
+
+    That is all that is asked of it. TLS must not be spoken here: a process that is forked while
+    another thread holds a lock of OpenSSL would wait for that lock for ever.
+    """
     server = settings.server
-    scheme = "https" if server.tls_cert else "http"
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  - compared, not bound to
-    host = everywhere.get(server.host, server.host)
-    address = f"[{host}]" if ":" in host else host
-    # The certificate is for the names that clients use, not for this one.
-    context = ssl._create_unverified_context()  # noqa: S323, SLF001
-    # It is on this machine: no proxy of the environment is asked.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
     while True:
         try:
-            url = f"{scheme}://{address}:{server.port}/readyz"
-            with opener.open(url, timeout=5):
-                break
+            socket.create_connection((address, server.port), timeout=5).close()
         except OSError:
             time.sleep(_READY_POLL_SECONDS)
+        else:
+            break
+    scheme = "https" if server.tls_cert else "http"
     show(f"Serving on {scheme}://{server.host}:{server.port}")
 
 
@@ -185,7 +180,7 @@ def _address(host: str, port: int) -> str:
     with a server that runs there already.
 
     Raises:
-        Failure: SETTINGS_INVALID.
+        Failure: ADDRESS_UNAVAILABLE.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -196,8 +191,8 @@ def _address(host: str, port: int) -> str:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        reason = f"{host}:{port} cannot be listened on ({error.strerror})"
-        raise Failure(Code.SETTINGS_INVALID, reason=reason) from error
+        shown = f"{host}:{port}"
+        raise Failure(Code.ADDRESS_UNAVAILABLE, address=shown, reason=error.strerror) from error
     return str(address[0])
 
 
@@ -248,15 +243,17 @@ class _Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the process end, and wait until it has."""
+        """End the process, and wait until it has ended.
+
+        It is not asked to end, which it could do only between two waits for its database: what
+        it works at goes on at the next start, whatever ends it.
+        """
         self._stopping.set()
-        deadline = time.monotonic() + self._settings.server.drain_seconds
         while self._thread.is_alive():
-            late = time.monotonic() > deadline
             pid = self._process.pid
             if pid is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+                    os.kill(pid, signal.SIGKILL)
             self._thread.join(_STOP_SECONDS)
 
     def _watch(self) -> None:
@@ -277,10 +274,13 @@ class _Worker:
         self._process.start()
 
 
-def _work(settings: Settings, parent: int) -> None:
-    """The life of the worker's process."""
+def _work(settings: Settings, parent: int) -> NoReturn:
+    """The life of the worker's process, which its parent alone ends.
+
+    SIGTERM stays blocked: sent to every process of a service, it must not end this one while
+    others drain.
+    """
     _begin_process(parent)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     logs.configure(settings.log)
     from customhouse.worker import work  # noqa: PLC0415  - only this process needs the engine
 
@@ -299,13 +299,16 @@ def _begin_process(parent: int) -> None:
 
 
 def _heed_signals() -> None:
-    """Let signals through, in the event loop of a process that answers.
+    """Let SIGTERM through, in the event loop of a process that answers.
 
     The loop runs once to start the application and a second time to serve, and loses a signal that
     comes between: a timer does not end before the loop runs again.
+
+    SIGINT stays blocked: the server's handler stops the process for ever at the third signal.
     """
     loop = asyncio.get_running_loop()
-    loop.call_later(_SETTLE_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, _SIGNALS)
+    unblocked = [signal.SIGTERM]
+    loop.call_later(_SETTLE_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, unblocked)
 
 
 def _die_with(parent: int) -> None:

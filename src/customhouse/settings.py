@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -74,8 +74,80 @@ class TokenSettings(_Section):
 
     access_seconds: int = Field(300, ge=60)
     """How long a registry token lasts."""
+    api_seconds: int = Field(3600, ge=60)
+    """How long a token for the APIs lasts, such as service accounts get."""
     refresh_days: int = Field(30, ge=1)
     """How long a client stays signed in without the password."""
+    session_hours: int = Field(12, ge=1, le=24 * 30)
+    """How long a browser stays signed in."""
+
+
+class IamSettings(_Section):
+    """Accounts and who may do what."""
+
+    domain: str = Field("iam.customhouse.internal", pattern=r"^[a-z0-9.-]+\.[a-z]+$")
+    """What the addresses of service accounts end with: NAME@PROJECT.DOMAIN."""
+    failed_sign_ins: int = Field(5, ge=1)
+    """How many wrong passwords for an account may come from an address before the next has to
+    wait; ten times as many for any accounts from one address, twenty times as many for one account
+    from any."""
+    signing_key_days: int = Field(90, ge=1)
+    """How long a key signs tokens before a new one does."""
+
+
+class AuditSettings(_Section):
+    """The log of who did what."""
+
+    reads: bool = False
+    """Whether what was only read is noted too, pulls included: a row for each."""
+    days: int = Field(400, ge=1)
+    """How long an entry is kept."""
+
+
+class LimitSettings(_Section):
+    """How many requests are answered, in each process; 0 for any number."""
+
+    per_address: float = Field(0.0, ge=0)
+    """Requests a second from one address; an IPv6 address stands for its /64."""
+    per_principal: float = Field(0.0, ge=0)
+    """Requests a second of one user or service account."""
+    burst: int = Field(200, ge=1)
+    """How many may come at once."""
+
+
+class OidcSettings(_Section):
+    """Signing in with a browser through an identity provider that speaks OpenID Connect.
+
+    The provider needs to know `PUBLIC_URL/auth/callback` as redirect URI.
+    """
+
+    issuer: str = Field(
+        "", pattern=r"^(https://\S+|http://(localhost|127\.0\.0\.1)(:\d+)?(/\S*)?)?$"
+    )
+    """The provider's issuer URL, such as `https://accounts.google.com`. Empty: there is none."""
+    client_id: str = ""
+    """What the provider calls this server."""
+    client_secret: SecretStr | None = None
+    """The secret that the provider gave with it; none for a public client."""
+    name: str = Field("single sign-on", min_length=1, max_length=60)
+    """What the button to sign in says after `Sign in with`."""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    """What the provider is asked for."""
+    username_claim: str = "email"
+    """The claim that says what a person is called here. People are known by `iss` and `sub` after
+    their first sign-in, and keep their name when the claim changes. An address counts only if
+    the provider says that it is verified."""
+    groups_claim: str = ""
+    """The claim with a person's groups; empty for none. At each sign-in the person is put into
+    the groups that it lists, and taken out of those it no longer lists."""
+    groups_prefix: str = Field("oidc-", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,30}$")
+    """What the names of the provider's groups begin with here: its `developers` are
+    `group:oidc-developers`. Who is in a group with such a name is the provider's to say."""
+    allowed_domains: tuple[str, ...] = ()
+    """Domains of verified e-mail addresses that may sign in; empty for all."""
+    auto_create: bool = False
+    """Whether the first sign-in of somebody without an account makes one. Otherwise it is to be
+    made before, without a password (`customhouse users create NAME`)."""
 
 
 class AnalysisSettings(_Section):
@@ -116,6 +188,10 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     registry: RegistrySettings = RegistrySettings()
     tokens: TokenSettings = TokenSettings()
+    iam: IamSettings = IamSettings()
+    audit: AuditSettings = AuditSettings()
+    limits: LimitSettings = LimitSettings()
+    oidc: OidcSettings = OidcSettings()
     analysis: AnalysisSettings = AnalysisSettings()
     log: LogSettings = LogSettings()
 

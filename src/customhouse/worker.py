@@ -2,68 +2,107 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from customhouse.application import incoming, subscriptions
 from customhouse.blobstore import FileBlobStore
-from customhouse.database import Database
+from customhouse.database import Database, now
+from customhouse.errors import Failure
+from customhouse.iam import (
+    audit,
+    failures,
+    federation,
+    policies,
+    projects,
+    service_accounts,
+    tokens,
+)
+from customhouse.registry import purge
 from customhouse.workflows.engine import Engine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from customhouse.database import Transaction
     from customhouse.settings import Settings
 
 _log = structlog.get_logger()
 
 _HOUR = 3600
+_DAY = 24 * _HOUR * 1_000_000
+_STEP = 1000
 # Files of imports that were never asked for, because the server was killed in between.
 _KEPT_FEEDS_HOURS = 7 * 24
 
 
-def work(settings: Settings) -> None:
-    """Work until SIGTERM, then end the process."""
+def work(settings: Settings) -> NoReturn:
+    """Work until the process is killed, at any moment: workflows go on at the next start."""
     database = Database(settings.database)
     engine = Engine(database, settings.workflow_database, subscriptions(settings, database))
-    stopping = threading.Event()
-
-    def stop(*_: object) -> None:
-        stopping.set()
-        engine.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    house = threading.Thread(target=_keep_house, args=(settings, stopping), daemon=True)
-    house.start()
+    threading.Thread(target=_keep_house, args=(settings,), daemon=True).start()
     engine.run()
-    # Not through the interpreter's end: that would wait for the engine's threads, which sleep for
-    # seconds, and for workflows, which go on at the next start.
-    sys.stderr.flush()
-    os._exit(0)
 
 
-def _keep_house(settings: Settings, stopping: threading.Event) -> None:
-    """Drop, once an hour, what nobody goes on with."""
+def _keep_house(settings: Settings) -> NoReturn:
+    """Drop and renew, once an hour, what has had its time."""
     store = FileBlobStore(settings.data)
-    while not stopping.is_set():
-        try:
-            _drop_what_is_old(settings, store)
-        except OSError:
-            _log.exception("old files cannot be dropped")
-        stopping.wait(_HOUR)
+    database = Database(settings.database)
+    tasks: tuple[Callable[[], None], ...] = (
+        lambda: _drop_what_is_old(settings, store),
+        lambda: _forget_what_is_old(settings, database),
+        lambda: _renew_signing_key(settings, database),
+    )
+    while True:
+        for task in tasks:
+            try:
+                task()
+            except (OSError, DBAPIError, Failure):
+                _log.exception("keeping house failed; it is tried again in an hour")
+        time.sleep(_HOUR)
 
 
 def _drop_what_is_old(settings: Settings, store: FileBlobStore) -> None:
-    now = time.time()
-    dropped = store.expire_uploads(now - settings.registry.upload_hours * _HOUR)
+    today = time.time()
+    dropped = store.expire_uploads(today - settings.registry.upload_hours * _HOUR)
     if dropped:
         _log.info("unfinished uploads were dropped", count=dropped)
     folder = incoming(settings)
     if folder.is_dir():
         for path in folder.iterdir():
-            if path.stat().st_mtime < now - _KEPT_FEEDS_HOURS * _HOUR:
+            if path.stat().st_mtime < today - _KEPT_FEEDS_HOURS * _HOUR:
                 path.unlink()
+
+
+def _forget_what_is_old(settings: Settings, database: Database) -> None:
+    moment = now()
+    oldest = moment - settings.audit.days * _DAY
+    while database.write(audit.prune, oldest, _STEP) == _STEP:
+        pass
+    while database.write(failures.prune, moment, _STEP) == _STEP:
+        pass
+    while database.write(federation.purge, _STEP) == _STEP:
+        pass
+    for email in database.write(_purge_accounts):
+        _log.info("a service account can no longer be had back", account=email)
+    for project in database.read(projects.expired, _STEP):
+        while database.write(purge.step, project):
+            pass
+        _log.info("a deleted project is gone", project=project)
+
+
+def _purge_accounts(tx: Transaction) -> list[str]:
+    gone = service_accounts.purge(tx, _STEP)
+    for email in gone:
+        policies.forget_member(tx, f"serviceAccount:{email}")
+    return gone
+
+
+def _renew_signing_key(settings: Settings, database: Database) -> None:
+    if database.read(tokens.newest_key_at) < now() - settings.iam.signing_key_days * _DAY:
+        database.write(tokens.rotate, settings.tokens.refresh_days * 24 * _HOUR)
+        _log.info("a new key signs tokens")

@@ -155,7 +155,9 @@ def test_index_of_two_platforms(registry: Registry) -> None:
     for image in (debian, alpine):
         registry.push("kinds/index", image, "part")
     index = registry.push_index("kinds/index", "both", debian.manifest, alpine.manifest)
-    nested = registry.put_manifest("kinds/index", "nested", index_of(index), OCI_INDEX)
+    content = registry.manifest("kinds/index", index)
+    assert content is not None
+    nested = registry.put_manifest("kinds/index", "nested", index_of(content), OCI_INDEX)
     for digest in (index, nested):
         assert registry.discovery("kinds/index", digest)["analysisStatus"] == SUCCESS
         found = advisories(registry, digest, "kinds/index")
@@ -166,10 +168,9 @@ def test_index_of_two_platforms(registry: Registry) -> None:
     assert first["resourceUri"] == f"https://{registry.server.host}/kinds/index@{index}"
 
 
-def index_of(*digests: str) -> bytes:
-    """An index of indexes that are there."""
-    size = {"mediaType": OCI_INDEX, "size": 0}
-    manifests = [size | {"digest": digest} for digest in digests]
+def index_of(*indexes: bytes) -> bytes:
+    """An index of indexes."""
+    manifests = [descriptor(OCI_INDEX, index) for index in indexes]
     document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
     return json.dumps(document).encode()
 
@@ -296,6 +297,20 @@ def test_project_with_a_domain(registry: Registry) -> None:
         query = {"filter": f'kind="DISCOVERY" AND resourceUrl="{url}"'}
         (found,) = registry.call("GET", path, params=query).json()["occurrences"]
         assert found["resourceUri"] == url
+
+
+@pytest.mark.parametrize("host", ["registry", "localhost", "h.example", "registry:5000", "[::1]"])
+def test_a_url_has_a_host(registry: Registry, host: str) -> None:
+    digest = registry.push(REPOSITORY, IMAGES["alpine"][0], "host")
+    path = "/v1/projects/kinds/occurrences"
+    for scheme in ("https://", "http://"):
+        query = {
+            "filter": f'kind="DISCOVERY" AND resourceUrl="{scheme}{host}/{REPOSITORY}@{digest}"'
+        }
+        (found,) = registry.call("GET", path, params=query).json()["occurrences"]
+        assert found["resourceUri"] == f"https://{registry.server.host}/{REPOSITORY}@{digest}"
+    query = {"filter": f'kind="DISCOVERY" AND resourceUrl="https://{REPOSITORY}@{digest}"'}
+    registry.call("GET", path, 400, params=query)
 
 
 def test_a_real_alpine(registry: Registry, shared_data: Path) -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from customhouse.analysis import images
+from customhouse.analysis.images import Status
+from customhouse.analysis.layers import READER_VERSION
+from customhouse.database import Database
+from tests.analysis import tars
 from tests.analysis.stored import advisory, affects
+from tests.bad_input.layers import image_of
 from tests.cli.program import CommandLine, signed_in
 from tests.faults.pushers import debian_image
 from tests.faults.registry import Registry
@@ -102,6 +108,42 @@ def test_describe(server: CustomhouseServer, cli: CommandLine) -> None:
     assert named.row("analysis:", "FINISHED_SUCCESS")
     said = cli("images", "describe", f"{host}/Acme/Web", status=FAILED)
     assert "is not made of lower-case components" in said.err
+
+
+def test_describe_tells_whether_the_analysis_is_done(
+    server: CustomhouseServer, cli: CommandLine
+) -> None:
+    broken, from_scratch = image_of(b"no archive"), image_of(tars.END)
+    with Registry(server) as registry:
+        for tag, image in (("broken", broken), ("scratch", from_scratch), ("late", IMAGE)):
+            registry.discovery("gone/analysed", registry.push("gone/analysed", image, tag))
+    name = f"{server.host}/gone/analysed"
+    shown = ("--show-package-vulnerability", "--wait", "0")
+
+    def states(document: Any) -> list[str]:
+        found = document["discovery_summary"]["discovery"]
+        return [each["discovery"]["analysisStatus"] for each in found]
+
+    said = cli("images", "describe", f"{name}:broken", *shown, status=FAILED)
+    assert said.row("analysis:", "FINISHED_FAILED")
+    assert "reason:" in said.out
+    said = cli("images", "describe", f"{name}:broken", *shown, "--format", "json", status=FAILED)
+    assert states(said.document) == ["FINISHED_FAILED"]
+    assert said.document["package_vulnerability_summary"]["total_vulnerability_found"] == 0
+    cli("images", "describe", f"{name}:broken")  # of its analysis nothing was asked
+
+    said = cli("images", "describe", f"{name}:scratch", *shown)
+    assert said.row("analysis:", "FINISHED_UNSUPPORTED")
+
+    database = Database(f"sqlite:///{server.data / 'customhouse.sqlite'}")
+    cli("images", "describe", f"{name}:late", *shown)
+    for status in (Status.PENDING, Status.SCANNING):
+        database.write(images.note, IMAGE.digest, status, reader=0)
+        said = cli("images", "describe", f"{name}:late", *shown, status=FAILED)
+        assert said.row("analysis:", status.value)
+    database.write(images.note, IMAGE.digest, Status.FINISHED_SUCCESS, reader=READER_VERSION)
+    database.close()
+    cli("images", "describe", f"{name}:late", *shown)
 
 
 def test_delete(server: CustomhouseServer, cli: CommandLine) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, bindparam, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from customhouse.database import Database, Name, Prepared, Transaction, insert, lock, now
+from customhouse.database import Database, Name, Prepared, Transaction, insert, lock, now, upsert
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
@@ -184,6 +184,22 @@ def test_a_deadlock_is_tried_again(database: Database) -> None:
             task.result(30)
     assert [database.read(value_of, name) for name in ("a", "b")] == [2, 2]
     assert len(tried) == (2 if database.is_sqlite else 3)
+
+
+def test_rows_of_the_same_key_take_new_values(database: Database) -> None:
+    def put(tx: Transaction, rows: list[dict[str, object]], kept: tuple[str, ...] = ()) -> None:
+        upsert(tx, ITEM, ["name"], rows, kept=kept)
+
+    def everything(tx: Transaction) -> list[tuple[Any, ...]]:
+        columns = (ITEM.c.name, ITEM.c.value, ITEM.c.note, ITEM.c.body)
+        return [tuple(row) for row in tx.execute(select(*columns).order_by(ITEM.c.name))]
+
+    database.write(put, [{"name": "a", "value": 1, "note": "x", "body": b"a"}])
+    database.write(put, [{"name": name, "value": 2, "note": None} for name in "ab"])
+    assert database.read(everything) == [("a", 2, None, b"a"), ("b", 2, None, None)]
+    database.write(put, [{"name": "b", "value": 3, "note": "y"}], kept=("value",))
+    database.write(put, [{"name": "c", "value": 3, "note": "y"}], kept=("value",))
+    assert database.read(everything)[1:] == [("b", 2, "y", None), ("c", 3, "y", None)]
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # a limit that a test may set

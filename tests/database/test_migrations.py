@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 # It imports every module that has a table.
@@ -19,7 +21,9 @@ import customhouse.application
 from customhouse.database import METADATA, Database, Transaction, migrations
 from customhouse.database.migrations import HEAD, migrate, run
 from customhouse.errors import Code, Failure
-from customhouse.iam import projects
+from customhouse.iam import accounts, projects, services
+from customhouse.iam.access import Access
+from customhouse.iam.permissions import ANONYMOUS, ROOT, Permission, Resource
 
 if TYPE_CHECKING:
     from tests.support.postgres import Postgres
@@ -107,9 +111,14 @@ def check_same(migrated: Database, created: Database, query: str) -> None:
 
 
 def definitions(tx: Transaction, query: str) -> dict[str, list[str]]:
-    """What every table and index is made of, its lines in an order that means nothing."""
+    """What every table and index is made of, its lines in an order that means nothing.
+
+    A table that was replaced by its copy has its name in quotes.
+    """
     return {
-        name: sorted(line.strip(" \t,") for line in text.splitlines() if line.strip(" \t,"))
+        name: sorted(
+            line.strip(" \t,") for line in text.replace('"', "").splitlines() if line.strip(" \t,")
+        )
         for name, text in tx.exec_driver_sql(query)
         if "alembic_version" not in name
     }
@@ -118,7 +127,7 @@ def definitions(tx: Transaction, query: str) -> dict[str, list[str]]:
 def test_again_changes_nothing(database: Database, tmp_path: Path) -> None:
     for _ in range(3):
         migrate(database, tmp_path / "backups")
-        database.write(projects.ensure, "p", "user:admin")
+        database.write(projects.create, "p", "user:admin")
     assert revision_of(database) == HEAD
     assert database.read(projects.exists, "p")
     assert not (tmp_path / "backups").exists()
@@ -139,7 +148,7 @@ def test_processes_that_start_together(database: Database, tmp_path: Path) -> No
 
 def test_a_newer_database_is_refused_and_left_alone(database: Database, tmp_path: Path) -> None:
     migrate(database, tmp_path / "backups")
-    database.write(projects.ensure, "p", "user:admin")
+    database.write(projects.create, "p", "user:admin")
     set_revision(database, "9999")
     for _ in range(5):
         with pytest.raises(Failure) as caught:
@@ -159,7 +168,7 @@ def test_a_copy_is_made_before_an_upgrade(
     migrate(database, tmp_path / "backups")
     # A connection that stays open keeps the newest rows in the write-ahead log.
     with database.newest.connect():
-        database.write(projects.ensure, "p", "user:admin")
+        database.write(projects.create, "p", "user:admin")
         monkeypatch.setattr(migrations, "HEAD", "a newer one")
         migrate(database, tmp_path / "backups")
     (copy,) = copies(tmp_path / "backups")
@@ -189,3 +198,83 @@ def test_the_newest_three_copies_are_kept(
     assert kept[:2] == older[2:]
     assert len(kept) == 3
     assert (backups / "notes of mine.txt").exists()
+
+
+def test_from_the_first_schema_to_who_may_do_what(database: Database, tmp_path: Path) -> None:
+    """Administrators keep everything, whoever created a project owns it, and the rest stays."""
+    database.write(to_first)
+    migrate(database, tmp_path / "backups")
+    assert revision_of(database) == HEAD
+
+    def names(tx: Transaction) -> list[tuple[str, str]]:
+        query = "SELECT name, project FROM repository ORDER BY name"
+        return [tuple(row) for row in tx.exec_driver_sql(query)]
+
+    assert database.read(names) == [("example.com/q/a", "example.com/q"), ("p/a/b", "p")]
+    found = database.read(projects.page, "", 10)
+    assert [project.id for project in found] == ["example.com/q", "p"]
+    assert len({project.number for project in found}) == 2
+    assert {(len(str(project.number)), project.state) for project in found} == {(12, "ACTIVE")}
+    access = Access()
+    defaults = {service.name for service in services.SERVICES.values() if service.default}
+    for project, owner in (("p", "admin"), ("example.com/q", "ben")):
+        assert database.read(services.enabled, project) == defaults
+        for name in ("admin", "ben", "shut"):
+            account = database.read(accounts.find, name)
+            if name == "shut":
+                assert account is None
+                continue
+            assert account is not None
+            assert account[1] == f"hash of {name}"
+            # Tokens of before the upgrade still name the generation of the password.
+            assert account[0].credential == "7"
+            for permission in (Permission.UPLOAD, Permission.PROJECTS_SET_POLICY):
+                about = Resource(project, "repositories" if project == "p" else "", "a/b")
+                about = about if permission is Permission.UPLOAD else Resource(project)
+                allowed = database.read(access.allows, account[0], permission, about)
+                assert allowed is (name in {"admin", owner}), (name, permission, about)
+    root, _ = database.read(accounts.find, "admin") or (ANONYMOUS, "")
+    other, _ = database.read(accounts.find, "ben") or (ANONYMOUS, "")
+    for permission in Permission:
+        assert database.read(access.allows, root, permission, ROOT)
+        assert not database.read(access.allows, other, permission, ROOT)
+    # What refers to projects still does.
+    for change in ("DELETE FROM project WHERE id = 'p'", "UPDATE project SET number = 1"):
+        statement = sa.text(change)
+        with pytest.raises(sa.exc.IntegrityError):
+            database.write(sa.Connection.execute, statement)
+    if database.is_sqlite:
+        check = "PRAGMA foreign_key_check"
+        assert database.read(lambda tx: tx.exec_driver_sql(check).fetchall()) == []
+
+
+def to_first(tx: Transaction) -> None:
+    """A database as the first version left it, with accounts, projects and repositories."""
+    script = scripts()
+
+    def steps(revision: object, context: MigrationContext) -> object:
+        del context
+        return script._upgrade_revs("0001", revision)  # type: ignore[arg-type]
+
+    with EnvironmentContext(Config(), script, fn=steps, as_sql=False) as environment:
+        environment.configure(connection=tx, transaction_per_migration=False)
+        environment.run_migrations()
+    for name, is_administrator, is_disabled in (
+        ("admin", True, False),
+        ("ben", False, False),
+        ("shut", True, True),
+    ):
+        values = {
+            "name": name,
+            "hash": f"hash of {name}",
+            "administrator": is_administrator,
+            "disabled": is_disabled,
+        }
+        statement = "INSERT INTO account VALUES (:name, :hash, 7, :administrator, :disabled, 1)"
+        tx.execute(sa.text(statement), values)
+    for project, owner in (("p", "admin"), ("example.com/q", "ben")):
+        statement = "INSERT INTO project (id, created_at, created_by) VALUES (:id, 1, :by)"
+        tx.execute(sa.text(statement), {"id": project, "by": f"user:{owner}"})
+    for number, name, project in ((1, "p/a/b", "p"), (2, "example.com/q/a", "example.com/q")):
+        statement = "INSERT INTO repository VALUES (:id, :name, :project, 1)"
+        tx.execute(sa.text(statement), {"id": number, "name": name, "project": project})

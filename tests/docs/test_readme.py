@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 
 from customhouse.analysis.ecosystems import dpkg
@@ -32,7 +33,7 @@ def blocks(section: str) -> list[str]:
     text = README.read_text()
     body = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     found = "\n".join(re.findall(r"```sh\n(.*?)```", body, flags=re.DOTALL))
-    lines = [line for line in found.splitlines() if line.strip()]
+    lines = [line for line in found.replace("\\\n", " ").splitlines() if line.strip()]
     assert lines, f"the README has no commands under {section}"
     return lines
 
@@ -112,7 +113,7 @@ def test_readme_walk_through(
 
 
 def run_commands(port: int, password: str, env: dict[str, str], folder: Path) -> dict[str, str]:
-    """Run the commands of the two sections, one shell for each line, and return what they print."""
+    """Run the commands of the sections, one shell for each line, and return what they print."""
     outputs: dict[str, str] = {}
     environment = os.environ | env
     environment |= {
@@ -120,10 +121,22 @@ def run_commands(port: int, password: str, env: dict[str, str], folder: Path) ->
         "PASSWORD": password,
         "XDG_CONFIG_HOME": str(folder / "config"),
     }
-    for line in (*blocks("Push an image"), *blocks("Read what is vulnerable in it")):
+    sections = ("Push an image", "Read what is vulnerable in it", "Private and public")
+    for line in [line for section in sections for line in blocks(section)]:
         if line.startswith(LEFT_OUT):
             continue
         command = line.replace("localhost:5000", f"localhost:{port}")
+        if line.startswith("docker pull"):
+            # What is here already would not be asked for.
+            subprocess.run(
+                ["docker", "rmi", "--force", f"localhost:{port}/demo/debian:12"],
+                env=environment,
+                check=False,
+                capture_output=True,
+            )
+        if "make-private" in line:
+            # Public it was, by the line before; private it must be after.
+            check_anonymous(port, 200)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             env=environment,
@@ -135,4 +148,16 @@ def run_commands(port: int, password: str, env: dict[str, str], folder: Path) ->
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         outputs[command] = done.stdout
+        if "make-private" in line:
+            check_anonymous(port, 401)
     return outputs
+
+
+def check_anonymous(port: int, status: int) -> None:
+    """Check what somebody who has not signed in is answered."""
+    url = f"http://localhost:{port}"
+    scope = {"scope": "repository:demo/debian:pull"}
+    token = httpx2.get(f"{url}/token", params=scope).json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = httpx2.head(f"{url}/v2/demo/debian/manifests/12", headers=headers)
+    assert answer.status_code == status

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 
 from tests.faults.processes import api_workers, children, survivors, wait_until
+from tests.faults.pushers import debian_image
 from tests.faults.registry import Registry
 from tests.support.images import digest_of, noise
 from tests.support.processes import Program, free_port, run, start, tail
@@ -122,6 +126,46 @@ def test_a_request_that_does_not_end_is_cut_when_its_time_is_up(tmp_path: Path) 
             registry.finish(upload, digest_of((b"x" * kept + b"y" * 50_000)[:offset]))
 
 
+def test_a_worker_that_waits_for_its_database_does_not_hold_it_up(tmp_path: Path) -> None:
+    with customhouse_server(tmp_path) as server:
+        with Registry(server) as registry:
+            registry.discovery(REPOSITORY, registry.push(REPOSITORY, debian_image(1), "1"))
+            with closing(sqlite3.connect(server.data / "workflows.sqlite")) as database:
+                database.execute("BEGIN IMMEDIATE")
+                digest = registry.push(REPOSITORY, debian_image(2), "2")
+                time.sleep(0.3)
+                began = time.monotonic()
+                assert_ends(told_to_stop(server), STOP_SECONDS)
+                assert time.monotonic() - began < STOP_SECONDS
+        server.start()
+        with Registry(server) as registry:
+            found = registry.discovery(REPOSITORY, digest)
+            assert found["analysisStatus"] == "FINISHED_SUCCESS"
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT] * 4, [signal.SIGTERM]],  # an impatient Ctrl-C; the stop of a service
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_every_process_is_told(tmp_path: Path, signals: list[signal.Signals]) -> None:
+    with customhouse_server(tmp_path) as server:
+        with Registry(server) as registry:
+            upload = registry.start_upload(REPOSITORY)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+            client.sendall(head(server, "PATCH", upload, 100_000) + b"x" * 50_000)
+            time.sleep(0.3)
+            assert server.program is not None
+            for each in signals:
+                os.killpg(server.pid, each)
+                time.sleep(0.1)
+            time.sleep(0.5)
+            client.sendall(b"x" * 50_000)
+            assert client.recv(1000).startswith(b"HTTP/1.1 202 ")
+        assert_ends(server.program, STOP_SECONDS)
+        assert '"the worker ended"' not in server.log.read_text()
+
+
 def head(server: CustomhouseServer, method: str, path: str, length: int) -> bytes:
     """The head of a request with a body."""
     authorization = httpx2.Request("GET", server.url, headers={})
@@ -169,7 +213,7 @@ def test_the_port_is_in_use(tmp_path: Path) -> None:
             fails=True,
             seconds=20,
         )
-        assert f"127.0.0.1:{server.port} cannot be listened on (Address already in use)" in said
+        assert f"127.0.0.1:{server.port} cannot be listened on: Address already in use" in said
         assert "Traceback" not in said
         assert not second.exists()
         assert httpx2.get(f"{server.url}/readyz").status_code == 200

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from customhouse.database.migrations import migrate
-from customhouse.iam.permissions import Principal
+from customhouse.iam import accounts, policies
+from customhouse.iam.access import Access
+from customhouse.iam.permissions import ROOT, Principal
+from customhouse.iam.provisioning import Provisioner
+from customhouse.iam.roles import ADMINISTRATOR
 from customhouse.oci import digest_of, parse_manifest
 from customhouse.registry import blobs, manifests, repositories
 from customhouse.registry.manifests import ImageFacts
@@ -19,20 +23,23 @@ if TYPE_CHECKING:
 
     from customhouse.database import Database, Transaction
 
-__all__ = ["ANA", "database", "hold", "make_repository", "push", "schema"]
+__all__ = ["ANA", "PROVISIONER", "database", "hold", "make_repository", "push", "schema"]
 
-ANA = Principal("user:ana", is_administrator=True)
+ANA = Principal("user:ana")
+PROVISIONER = Provisioner(Access(), "iam.test", on_push=True)
 
 
 @pytest.fixture(autouse=True)
 def schema(database: Database, tmp_path: Path) -> None:
     """Every table."""
     migrate(database, tmp_path / "backups")
+    database.write(accounts.create, "ana")
+    database.write(policies.grant, ROOT, ADMINISTRATOR, ANA.name)
 
 
 def make_repository(tx: Transaction, name: str = "p/a") -> int:
     """A repository, and its project."""
-    return repositories.ensure(tx, name, ANA, create_projects=True)
+    return repositories.ensure(tx, name, ANA, PROVISIONER)
 
 
 def hold(tx: Transaction, repository: int, contents: Iterable[bytes]) -> None:

@@ -104,6 +104,23 @@ def test_an_index_needs_its_children_unless_sparse(database: Database, repositor
     assert check(database, repository, index(IMAGE)) is None
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_size_of_a_child_must_be_right(
+    database: Database, repository: int, sparse: bool
+) -> None:
+    database.write(push, repository, IMAGE)
+    database.write(hold, repository, [LAYER])
+    child = json.loads(index(IMAGE))["manifests"][0]
+    for right in (child, blob("application/x", "layer")):
+        wrong = right | {"size": right["size"] + 1}
+        assert check(database, repository, index(manifests=[right]), sparse=sparse) is None
+        failure = check(database, repository, index(manifests=[right, wrong]), sparse=sparse)
+        assert failure is not None
+        assert failure.code is Code.MANIFEST_INVALID
+        told = f"{right['digest']} has {right['size']} bytes, not {wrong['size']}"
+        assert told in failure.message
+
+
 def test_an_index_may_hold_blobs(database: Database, repository: int) -> None:
     database.write(hold, repository, [LAYER])
     content = index(manifests=[blob("application/x", "layer")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from customhouse.errors import Code, Failure
 from customhouse.iam import projects
 from customhouse.iam.permissions import ANONYMOUS
 from customhouse.registry import repositories
-from tests.registry.conftest import ANA, make_repository
+from tests.registry.conftest import ANA, PROVISIONER, make_repository
 
 if TYPE_CHECKING:
     from customhouse.database import Database
@@ -97,16 +98,17 @@ def test_a_push_makes_the_project(database: Database) -> None:
 
 
 def test_a_project_is_not_made_by_everybody(database: Database) -> None:
-    for principal, create in ((ANONYMOUS, True), (ANA, False), (ANONYMOUS, False)):
+    quiet = replace(PROVISIONER, on_push=False)
+    for principal, how in ((ANONYMOUS, PROVISIONER), (ANA, quiet), (ANONYMOUS, quiet)):
         with pytest.raises(Failure) as caught:
-            database.write(repositories.ensure, "p/a", principal, create_projects=create)
+            database.write(repositories.ensure, "p/a", principal, how)
         assert caught.value.code is Code.PROJECT_UNKNOWN
     assert not database.read(projects.exists, "p")
     assert database.read(repositories.find, "p/a") is None
 
 
 def test_in_a_project_that_is_there_repositories_are_made(database: Database) -> None:
-    assert database.write(projects.ensure, "p", ANA.name) is True
-    assert database.write(projects.ensure, "p", ANA.name) is False
-    database.write(repositories.ensure, "p/a", ANA, create_projects=False)
+    assert database.write(projects.create, "p", ANA.name) is True
+    assert database.write(projects.create, "p", ANA.name) is False
+    database.write(repositories.ensure, "p/a", ANA, replace(PROVISIONER, on_push=False))
     assert database.read(repositories.page, "", 10) == ["p/a"]

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from customhouse.database import Database
-from customhouse.iam.permissions import Principal
+from customhouse.iam import accounts
+from customhouse.iam.permissions import ANONYMOUS
 from customhouse.iam.tokens import Tokens
 from tests.support.servers import PASSWORD, USER, customhouse_server
 from tests.wire.calls import Registry
@@ -43,7 +44,10 @@ WRONG_PASSWORD = basic(USER, "wrong")
 def token_without_rights(registry: Registry, *names: str) -> str:
     """A token, signed by the server's own key, of someone whom no one has given any rights."""
     database = Database(registry.database_url)
+    if database.read(accounts.find, "eve") is None:
+        database.write(accounts.create, "eve")
+    eve, _ = database.read(accounts.find, "eve") or (ANONYMOUS, "")
     tokens = Tokens.load(database, access_seconds=300, refresh_seconds=300)
     database.close()
     everything = frozenset({"pull", "push", "delete", "*"})
-    return tokens.issue(Principal("user:eve"), dict.fromkeys(names, everything))
+    return tokens.issue(eve, dict.fromkeys(names, everything))

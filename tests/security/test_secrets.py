@@ -79,7 +79,10 @@ def test_no_secret_is_answered_or_counted(registry: Registry) -> None:
 def test_no_password_is_stored(registry: Registry) -> None:
     use_every_secret(registry)
     for path in files(registry.server.data):
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # a journal that SQLite has done with
         assert PASSWORD.encode() not in content, path
         assert ADMINISTRATOR.removeprefix("Basic ").encode() not in content, path
 

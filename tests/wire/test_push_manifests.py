@@ -212,7 +212,15 @@ WRONG_FIELDS: tuple[dict[str, Any], ...] = (
     {"mediaType": "text/plain"},
 )
 
+CHILD = json.loads(INDEX)["manifests"][0]
+
 INVALID = (
+    case(
+        "wrong size of a child",
+        put(index(manifests=[CHILD | {"size": 7}]), 400, "MANIFEST_INVALID", OCI_INDEX),
+        put(index(manifests=[CHILD]), 201, content_type=OCI_INDEX),
+        given=(*PARTS, "image"),
+    ),
     case(
         "schema 1",
         put(SCHEMA1_BODY, 400, "MANIFEST_INVALID", SCHEMA1),

@@ -127,14 +127,28 @@ def test_many_scopes_are_bounded(registry: Registry) -> None:
     assert works(registry, token)
 
 
+def test_get_without_credentials_is_for_nobody_in_particular(registry: Registry) -> None:
+    scope = "repository:p/a:pull,push"
+    document = registry.http.get("/token", params={"scope": scope, "offline_token": "true"}).json()
+    assert access_of(document["token"]) == {"p/a": frozenset()}
+    assert claims_of(document["token"])["sub"] == "allUsers"
+    assert "refresh_token" not in document
+    assert works(registry, document["token"])
+
+
+def test_a_token_of_an_older_password_is_refused(registry: Registry, tokens: Tokens) -> None:
+    admin = tokens.verify(registry.token()["token"]).principal
+    assert works(registry, tokens.issue(admin, None))
+    assert not works(registry, tokens.issue(Principal(f"user:{USER}", "0"), None))
+    assert not works(registry, tokens.issue(Principal("user:nobody", "1"), None))
+
+
 @pytest.mark.parametrize(
     "authorization",
-    [None, "Basic YWRtaW46d3Jvbmc=", "Basic bm9ib2R5Ong=", "Basic x", "Basic", "Bearer x"],
+    ["Basic YWRtaW46d3Jvbmc=", "Basic bm9ib2R5Ong=", "Basic x", "Basic", "Bearer x"],
 )
-def test_get_without_a_password_that_is_right(
-    registry: Registry, authorization: str | None
-) -> None:
-    headers = {"Authorization": authorization} if authorization else {}
+def test_get_without_a_password_that_is_right(registry: Registry, authorization: str) -> None:
+    headers = {"Authorization": authorization}
     response = registry.http.get("/token?service=customhouse", headers=headers)
     assert response.status_code == httpx2.codes.UNAUTHORIZED
     check_error(response, "UNAUTHORIZED")
@@ -177,7 +191,7 @@ def test_post_of_what_is_no_form(registry: Registry, body: bytes) -> None:
 
 
 def test_forged_tokens_are_refused(registry: Registry, tokens: Tokens) -> None:
-    good = tokens.issue(Principal("user:admin", is_administrator=True), None)
+    good = tokens.issue(Principal("user:admin"), None)
     assert works(registry, good)
     head, body, signature = good.split(".")
     claims = claims_of(good)
@@ -214,13 +228,14 @@ def test_a_key_of_another_installation_is_refused(registry: Registry, tmp_path: 
     create_key(database)
     other = Tokens.load(database, access_seconds=60, refresh_seconds=60)
     database.close()
-    assert not works(registry, other.issue(Principal("user:admin", is_administrator=True), None))
+    assert not works(registry, other.issue(Principal("user:admin"), None))
 
 
 def test_tokens_end(registry: Registry, tokens: Tokens) -> None:
+    admin = tokens.verify(registry.token()["token"]).principal
     tokens.access_seconds = tokens.refresh_seconds = -3600
-    assert not works(registry, tokens.issue(Principal("user:admin", is_administrator=True), None))
-    form = {"grant_type": "refresh_token", "refresh_token": tokens.issue_refresh(USER, 1)}
+    assert not works(registry, tokens.issue(Principal("user:admin"), None))
+    form = {"grant_type": "refresh_token", "refresh_token": tokens.issue_refresh(admin)}
     assert post(registry, form).status_code == httpx2.codes.UNAUTHORIZED
 
 
@@ -234,8 +249,8 @@ def test_a_refresh_token_is_good_for_nothing_else(registry: Registry) -> None:
 def test_a_refresh_token_of_an_older_password_is_refused(
     registry: Registry, tokens: Tokens
 ) -> None:
-    for account, generation in ((USER, 0), (USER, 2), ("nobody", 1)):
-        refresh = tokens.issue_refresh(account, generation)
+    for account, generation in ((USER, "0"), (USER, "2"), (USER, ""), ("nobody", "1")):
+        refresh = tokens.issue_refresh(Principal(f"user:{account}", generation))
         response = post(registry, {"grant_type": "refresh_token", "refresh_token": refresh})
         assert response.status_code == httpx2.codes.UNAUTHORIZED
 

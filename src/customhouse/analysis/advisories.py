@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from customhouse.database import METADATA, Name, insert, now
+from customhouse.database import METADATA, Name, now, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,15 +119,8 @@ def put(tx: Transaction, feed: str, records: Sequence[tuple[Advisory, bytes]]) -
     ]
     if not changed:
         return []
-    statement = insert(tx, ADVISORY)
-    columns = [column.name for column in ADVISORY.columns if column.name not in {"id", "name"}]
-    tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=[ADVISORY.c.name],
-            set_={name: statement.excluded[name] for name in columns},
-        ),
-        [_advisory_row(feed, advisory, mark) for advisory, mark in changed],
-    )
+    new = [_advisory_row(feed, advisory, mark) for advisory, mark in changed]
+    upsert(tx, ADVISORY, ["name"], new)
     rows = tx.execute(
         select(ADVISORY.c.name, ADVISORY.c.id).where(
             ADVISORY.c.name.in_([advisory.id for advisory, _ in changed])
@@ -177,7 +170,6 @@ def _microseconds(moment: datetime) -> int:
 
 def note_import(tx: Transaction, feed: str, source: str, *, rejected: int, skipped: int) -> None:
     """Note that a feed was imported."""
-    statement = insert(tx, FEED)
     values = {
         "name": feed,
         "source": source,
@@ -185,8 +177,7 @@ def note_import(tx: Transaction, feed: str, source: str, *, rejected: int, skipp
         "rejected": rejected,
         "skipped": skipped,
     }
-    update = {name: statement.excluded[name] for name in values if name != "name"}
-    tx.execute(statement.on_conflict_do_update(index_elements=[FEED.c.name], set_=update), values)
+    upsert(tx, FEED, ["name"], [values])
 
 
 def feeds(tx: Transaction) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ from customhouse.analysis.images import Status
 from customhouse.analysis.inventory import Inventory, merge
 from customhouse.analysis.layers import READER_VERSION, LayerReading, read_layer
 from customhouse.errors import Failure
+from customhouse.iam import services
+from customhouse.names import split_project
 from customhouse.oci import Kind, Manifest, parse_manifest
 from customhouse.registry import manifests
 
@@ -97,6 +99,9 @@ class Analyst:
         """The layers to read, or None when there is nothing to do."""
         manifest = self.database.read(_find, repository, digest)
         if manifest is None or manifest.kind is Kind.INDEX:
+            return None
+        project = split_project(repository)[0]
+        if not self.database.read(services.is_enabled, project, services.SCANNING):
             return None
         analysis = self.database.read(images.get, [digest])[digest]
         if analysis.reader == READER_VERSION and analysis.status is Status.FINISHED_SUCCESS:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, func, select
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, select
 
 from customhouse.analysis.packages import INVENTORY
-from customhouse.database import METADATA, Name, insert, now
+from customhouse.database import METADATA, Name, now, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ def note(
 ) -> None:
     """Note where the analysis of an image stands."""
     moment = now()
-    values: dict[str, Any] = {
+    values = {
         "digest": digest,
         "status": status.value,
         "error": error,
@@ -106,14 +106,7 @@ def note(
         "created_at": moment,
         "updated_at": moment,
     }
-    statement = insert(tx, IMAGE_ANALYSIS)
-    kept = {"digest", "created_at"}
-    update: dict[str, Any] = {name: statement.excluded[name] for name in values if name not in kept}
-    # What was found before is shown until something else is.
-    update["inventory_id"] = func.coalesce(
-        statement.excluded.inventory_id, IMAGE_ANALYSIS.c.inventory_id
-    )
-    tx.execute(
-        statement.on_conflict_do_update(index_elements=[IMAGE_ANALYSIS.c.digest], set_=update),
-        values,
-    )
+    kept = {"created_at"}
+    if inventory_id is None:
+        kept.add("inventory_id")  # what was found before is shown until something else is
+    upsert(tx, IMAGE_ANALYSIS, ["digest"], [values], kept=kept)

@@ -17,6 +17,7 @@ from customhouse.analysis import advisories, findings, images
 from customhouse.analysis.images import ImageAnalysis, Status
 from customhouse.analysis.severity import Severity
 from customhouse.errors import Code, Failure
+from customhouse.iam import services
 from customhouse.oci import Kind, parse_manifest
 from customhouse.registry import manifests
 
@@ -71,6 +72,11 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
         analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, "it holds no image that runs")
     else:
         analysis = min(analyses.values(), key=lambda each: _ORDER.index(each.status))
+    if analysis.status is Status.PENDING and not services.is_enabled(
+        tx, resource.project, services.SCANNING
+    ):
+        reason = "scanning is switched off in its project; switch it on, and push the image again"
+        analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, reason)
     others = [
         f"{digest}: {each.error}"
         for digest, each in analyses.items()

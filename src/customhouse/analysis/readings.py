@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, bindparam, select
 
 from customhouse.analysis.layers import READER_VERSION, LayerReading, decode, encode
-from customhouse.database import METADATA, Name, Prepared, insert, now
+from customhouse.database import METADATA, Name, Prepared, now, upsert
 
 if TYPE_CHECKING:
     from customhouse.database import Transaction
@@ -43,9 +43,4 @@ def put(tx: Transaction, digest: str, reading: LayerReading) -> None:
         "body": encode(reading),
         "read_at": now(),
     }
-    statement = insert(tx, LAYER_READING)
-    update = {name: statement.excluded[name] for name in ("reader", "body", "read_at")}
-    tx.execute(
-        statement.on_conflict_do_update(index_elements=[LAYER_READING.c.digest], set_=update),
-        values,
-    )
+    upsert(tx, LAYER_READING, ["digest"], [values])

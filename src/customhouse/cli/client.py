@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
+from customhouse.cli import credentials
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
@@ -79,7 +80,18 @@ class Client:
         Raises:
             Failure: CREDENTIALS_INVALID and others of the server; SERVER_UNREACHABLE.
         """
-        return str(self._token("", offline=True)["refresh_token"])
+        return self._token("", "refresh_token", access_type="offline")
+
+    def access_token(self, scope: str = "") -> str:
+        """A new access token.
+
+        Args:
+            scope: registry scopes, separated by spaces.
+
+        Raises:
+            Failure: any of the server; SERVER_UNREACHABLE, KEY_FILE_INVALID.
+        """
+        return self._token(scope, "access_token")
 
     def get(self, path: str, *, scope: str = "", **parameters: Any) -> httpx2.Response:
         """Get a resource.
@@ -99,14 +111,14 @@ class Client:
     ) -> httpx2.Response:
         """Make any request; see `get`."""
         if scope not in self._tokens:
-            self._tokens[scope] = str(self._token(scope)["token"])
+            self._tokens[scope] = self.access_token(scope)
         try:
             return self._send(method, path, token=self._tokens[scope], **options)
         except ServerError as error:
             # Long commands outlive their token. A body that was sent cannot be sent again.
             if error.status != HTTPStatus.UNAUTHORIZED or "content" in options:
                 raise
-        self._tokens[scope] = str(self._token(scope)["token"])
+        self._tokens[scope] = self.access_token(scope)
         return self._send(method, path, token=self._tokens[scope], **options)
 
     def list_tags(self, name: str) -> dict[str, Any]:
@@ -157,24 +169,14 @@ class Client:
             if not token:
                 return found
 
-    def _token(self, scope: str, *, offline: bool = False) -> dict[str, Any]:
-        server = self.server
+    def _token(self, scope: str, wanted: str, **more: str) -> str:
         form = {"service": "customhouse", "client_id": "customhouse", "scope": scope}
-        if server.refresh_token:
-            form |= {"grant_type": "refresh_token", "refresh_token": server.refresh_token}
-        else:
-            form |= {
-                "grant_type": "password",
-                "username": server.username,
-                "password": server.password,
-            }
-        if offline:
-            form["access_type"] = "offline"
+        form |= credentials.grant(self.server) | more
         response = self._send("POST", "/token", data=form)
-        with suppress(ValueError, TypeError):
-            document: dict[str, Any] = response.json()
-            if "token" in document:
-                return document
+        with suppress(ValueError, TypeError, KeyError):
+            token = response.json()[wanted]
+            if isinstance(token, str) and token:
+                return token
         raise _not_understood(response.status_code)
 
     def _send(self, method: str, path: str, *, token: str = "", **options: Any) -> httpx2.Response:
@@ -201,9 +203,19 @@ def _failure(response: httpx2.Response) -> ServerError:
             hint = error.get("detail", {}).get("hint", "")
             return ServerError(status, error["message"], hint, error["code"])
         error = document["error"]
-        return ServerError(status, error["message"].rstrip("."), "", error["status"])
+        hint = _hint_of(error)
+        message = error["message"].removesuffix(hint).strip().rstrip(".")
+        return ServerError(status, message, hint, error["status"])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return _not_understood(status)
+
+
+def _hint_of(error: dict[str, Any]) -> str:
+    """What to do, as the server says it in google.rpc.Help."""
+    for detail in error.get("details", []):
+        for link in detail.get("links", []):
+            return str(link["description"])
+    return ""
 
 
 def _not_understood(status: int) -> ServerError:

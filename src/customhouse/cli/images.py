@@ -35,6 +35,7 @@ FormatOption = Annotated[Format, Parameter(name="--format")]
 
 _POLL_SECONDS = 0.2
 _RUNNING = {"PENDING", "SCANNING"}
+_FAILED = "FINISHED_FAILED"
 
 
 @app.command(name="list")
@@ -121,6 +122,10 @@ def describe(
 ) -> None:
     """Describe an image.
 
+    With its vulnerabilities the exit status is 1 if the analysis failed or is not finished when
+    the wait ends: what is shown may lack something then. An image of a kind that is not analysed
+    is no failure.
+
     Args:
         image: HOST/PROJECT/IMAGE[:TAG] or HOST/PROJECT/IMAGE@DIGEST; the tag is latest by default.
         show_package_vulnerability: Show the known vulnerabilities of its packages.
@@ -150,6 +155,9 @@ def describe(
         print_json(document)
     else:
         _print_description(document)
+    discovery = document.get("discovery_summary", {}).get("discovery", ())
+    if any(each["discovery"]["analysisStatus"] in _RUNNING | {_FAILED} for each in discovery):
+        raise SystemExit(1)
 
 
 def _resolve(client: Client, reference: ImageReference) -> str:

@@ -23,6 +23,23 @@ app.command("customhouse.cli.images:app", name="images", help="Images: list, loo
 app.command(
     "customhouse.cli.feeds:app", name="feeds", help="Advisories that images are matched with."
 )
+app.command(
+    "customhouse.cli.projects:app", name="projects", help="Projects, and who may do what in them."
+)
+app.command(
+    "customhouse.cli.repositories:app",
+    name="repositories",
+    help="Who may do what with images; public and private.",
+)
+app.command(
+    "customhouse.cli.iam:app",
+    name="iam",
+    help="Roles, service accounts, and who may do what and why.",
+)
+app.command("customhouse.cli.services:app", name="services", help="What is on in a project.")
+app.command("customhouse.cli.audit:app", name="audit", help="The log of who did what.")
+app.command("customhouse.cli.users:app", name="users", help="People who sign in.")
+app.command("customhouse.cli.groups:app", name="groups", help="Names for sets of members.")
 
 
 @app.command

@@ -53,11 +53,15 @@ def print_json(document: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print a table; columns whose name ends with `#` hold numbers."""
+    """Print a table; columns whose name ends with `#` hold numbers, with `!` what is not broken."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
-        name = column.removesuffix("#")
-        table.add_column(name, justify="left" if name == column else "right", overflow="fold")
+        table.add_column(
+            column.rstrip("#!"),
+            justify="right" if column.endswith("#") else "left",
+            no_wrap=column.endswith("!"),
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row))
     console().print(table)

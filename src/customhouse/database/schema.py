@@ -10,6 +10,8 @@ from sqlalchemy import MetaData, Text, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from sqlalchemy import Table
 
     from customhouse.database.engine import Transaction
@@ -40,6 +42,30 @@ def insert(tx: Transaction, table: Table) -> sqlite.Insert | postgresql.Insert:
     if tx.dialect.name == "postgresql":
         return postgresql.insert(table).execution_options(preserve_rowcount=True)
     return sqlite.insert(table).execution_options(preserve_rowcount=True)
+
+
+def upsert(
+    tx: Transaction,
+    table: Table,
+    key: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    *,
+    kept: Collection[str] = (),
+) -> None:
+    """Insert rows; where a row of the same key is there, give it the new row's values instead.
+
+    Args:
+        tx: the transaction.
+        table: the table.
+        key: the columns of its primary key, or of another unique constraint.
+        rows: at least one, all with the same columns.
+        kept: columns that keep their value in a row that is there.
+    """
+    statement = insert(tx, table)
+    new = {
+        name: statement.excluded[name] for name in rows[0] if name not in key and name not in kept
+    }
+    tx.execute(statement.on_conflict_do_update(index_elements=key, set_=new), rows)
 
 
 def lock(tx: Transaction, name: str) -> None:

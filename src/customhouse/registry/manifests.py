@@ -29,6 +29,8 @@ from customhouse.registry.repositories import REPOSITORY
 from customhouse.workflows import outbox
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from customhouse.database import Transaction
     from customhouse.oci import Manifest
 
@@ -136,16 +138,22 @@ def check_parts(
     children of an index. A subject may always be missing (distribution spec, "Pushing Manifests
     with Subject").
 
+    Of what is there the size must be right: clients do not trust content of another length
+    (image spec, "OCI Content Descriptors").
+
     Raises:
         Failure: MANIFEST_BLOB_UNKNOWN with the digests, MANIFEST_INVALID when a size is wrong.
     """
+    children = [child.digest for child in manifest.children]
     sizes = blobs.sizes(tx, repository_id, (part.digest for part in manifest.blobs))
+    sizes |= _sizes_of_children(tx, repository_id, children)
     missing = [
         part.digest for part in manifest.blobs if part.digest not in sizes and not part.is_foreign
     ]
-    wrong = [part for part in manifest.blobs if sizes.get(part.digest, part.size) != part.size]
     if not sparse_indexes:
-        missing += _missing_children(tx, repository_id, manifest)
+        missing += [digest for digest in children if digest not in sizes]
+    parts = (*manifest.blobs, *manifest.children)
+    wrong = [part for part in parts if sizes.get(part.digest, part.size) != part.size]
     if missing:
         raise Failure(Code.MANIFEST_BLOB_UNKNOWN, digests=", ".join(dict.fromkeys(missing)))
     if wrong:
@@ -154,24 +162,24 @@ def check_parts(
         raise Failure(Code.MANIFEST_INVALID, reason=reason)
 
 
-def _missing_children(tx: Transaction, repository_id: int, manifest: Manifest) -> list[str]:
-    wanted = [child.digest for child in manifest.children]
-    present: set[str] = set()
-    for start in range(0, len(wanted), _BATCH):
+def _sizes_of_children(
+    tx: Transaction, repository_id: int, digests: Sequence[str]
+) -> dict[str, int]:
+    """The sizes of those of these manifests that the repository holds."""
+    found: dict[str, int] = {}
+    for start in range(0, len(digests), _BATCH):
         rows = tx.execute(
-            select(MANIFEST.c.digest)
+            select(MANIFEST.c.digest, func.length(MANIFEST.c.body).label("size"))
             .join(REPOSITORY_MANIFEST)
             .where(
                 REPOSITORY_MANIFEST.c.repository_id == repository_id,
-                MANIFEST.c.digest.in_(wanted[start : start + _BATCH]),
+                MANIFEST.c.digest.in_(digests[start : start + _BATCH]),
             )
         )
-        present.update(row.digest for row in rows)
-    if len(present) < len(set(wanted)):
-        # An index may also hold blobs that are no manifests.
-        rest = [digest for digest in wanted if digest not in present]
-        present.update(blobs.sizes(tx, repository_id, rest))
-    return [digest for digest in wanted if digest not in present]
+        found.update({row.digest: row.size for row in rows})
+    # An index may also hold blobs that are no manifests.
+    rest = (digest for digest in digests if digest not in found)
+    return found | blobs.sizes(tx, repository_id, rest)
 
 
 def put(

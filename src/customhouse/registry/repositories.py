@@ -16,13 +16,13 @@ from sqlalchemy import (
 )
 
 from customhouse.database import METADATA, Name, Prepared, insert, lock, now
-from customhouse.errors import Code, Failure
 from customhouse.iam import projects
-from customhouse.iam.permissions import Permission, Principal, may
 from customhouse.names import split_project
 
 if TYPE_CHECKING:
     from customhouse.database import Transaction
+    from customhouse.iam.permissions import Principal
+    from customhouse.iam.provisioning import Provisioner
 
 REPOSITORY = Table(
     "repository",
@@ -43,7 +43,7 @@ _PAGE = Prepared(
 )
 
 # Greater than every name: names are ASCII.
-_END = "\x7f"
+END = "\x7f"
 
 
 def find(tx: Transaction, name: str) -> int | None:
@@ -52,32 +52,37 @@ def find(tx: Transaction, name: str) -> int | None:
     return None if row is None else row[0]
 
 
-def ensure(tx: Transaction, name: str, principal: Principal, *, create_projects: bool) -> int:
+def ensure(tx: Transaction, name: str, principal: Principal, provisioner: Provisioner) -> int:
     """The number of a repository, which is created if it is not there.
 
     Args:
         tx: the transaction.
         name: `PROJECT/IMAGE`.
         principal: who pushes.
-        create_projects: whether a push may create the project, for those who may.
+        provisioner: what creates a project, for those who may.
 
     Raises:
-        Failure: PROJECT_UNKNOWN.
+        Failure: PROJECT_UNKNOWN, DENIED when it is the first of its project and the principal may
+            not create that.
     """
     number = find(tx, name)
     if number is not None:
         return number
     project = split_project(name)[0]
-    if not projects.exists(tx, project):
-        if not create_projects or not may(principal, Permission.REPOSITORIES_CREATE, project):
-            raise Failure(Code.PROJECT_UNKNOWN, project=project)
-        projects.ensure(tx, project, principal.name)
+    if any_of(tx, project) is None:
+        provisioner.admit_first_push(tx, project, principal)
     values = {"name": name, "project": project, "created_at": now()}
     tx.execute(insert(tx, REPOSITORY).on_conflict_do_nothing(), values)
     row = _FIND.first(tx, name=name)
     if row is None:
         raise AssertionError("the repository was inserted or was there")
     return int(row[0])
+
+
+def any_of(tx: Transaction, project: str) -> int | None:
+    """The number of one repository of a project, or None if it has none."""
+    row = _PAGE.first(tx, after=f"{project}/", before=f"{project}0", count=1)
+    return None if row is None else find(tx, row[0])
 
 
 def hold(tx: Transaction, number: int) -> None:
@@ -91,7 +96,7 @@ def hold(tx: Transaction, number: int) -> None:
 
 def page(tx: Transaction, after: str, count: int) -> list[str]:
     """The first `count` names after `after`, in order."""
-    return [row[0] for row in _PAGE.all(tx, after=after, before=_END, count=count)]
+    return [row[0] for row in _PAGE.all(tx, after=after, before=END, count=count)]
 
 
 def children(tx: Transaction, name: str) -> list[str]:
@@ -113,4 +118,4 @@ def children(tx: Transaction, name: str) -> list[str]:
         found.add(child)
         # Below a child everything can be skipped, but names such as `child-2` lie between
         # `child` and `child/...`.
-        after = f"{prefix}{child}/{_END}" if slash else row
+        after = f"{prefix}{child}/{END}" if slash else row

@@ -17,7 +17,7 @@ from sqlalchemy import (
     select,
 )
 
-from customhouse.database import METADATA, Name, Prepared, insert, now
+from customhouse.database import METADATA, Name, Prepared, now, upsert
 from customhouse.errors import Code, Failure
 from customhouse.events import TagDeleted
 from customhouse.registry.manifests import MANIFEST, REPOSITORY_MANIFEST
@@ -98,24 +98,13 @@ def page(tx: Transaction, repository_id: int, after: str, count: int) -> list[st
 def put(tx: Transaction, repository_id: int, tag: str, manifest_id: int, principal: str) -> None:
     """Point a tag at a manifest that the repository holds."""
     current = _TARGET.first(tx, repository_id=repository_id, tag=tag)
-    moment = now()
     values = {
         "repository_id": repository_id,
         "name": tag,
         "manifest_id": manifest_id,
-        "updated_at": moment,
+        "updated_at": now(),
     }
-    statement = insert(tx, TAG)
-    tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=[TAG.c.repository_id, TAG.c.name],
-            set_={
-                "manifest_id": statement.excluded.manifest_id,
-                "updated_at": statement.excluded.updated_at,
-            },
-        ),
-        values,
-    )
+    upsert(tx, TAG, ["repository_id", "name"], [values])
     if current is None or current[0] != manifest_id:
         digest = select(MANIFEST.c.digest).where(MANIFEST.c.id == manifest_id).scalar_subquery()
         _note(tx, repository_id, tag, tx.execute(select(digest)).scalar_one(), principal)

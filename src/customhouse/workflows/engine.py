@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 import structlog
 from dbos import DBOS, SetWorkflowID
@@ -57,17 +57,13 @@ class Engine:
         self._database = database
         self._url = workflow_url
         self._subscriptions = subscriptions
-        self._stopping = False
         self._wake = threading.Event()
         self._functions: dict[str, Callable[..., None]] = {}
         self._running: dict[str, set[str]] = {}
         self._workflows = {item.workflow.name: item.workflow for item in subscriptions}
 
-    def run(self) -> None:
-        """Work until `stop` is called from another thread or a signal handler.
-
-        Workflows that are running then are not waited for: they go on at the next start.
-        """
+    def run(self) -> NoReturn:
+        """Work until the process ends. Workflows that are running then go on at the next start."""
         config: DBOSConfig = {
             "name": "customhouse",
             "system_database_url": self._url,
@@ -86,18 +82,13 @@ class Engine:
             self._running[name] = set()
         DBOS.launch()
         looked = 0.0
-        while not self._stopping:
+        while True:
             self._wake.clear()
             self._dispatch()
             if time.monotonic() - looked > _GIVE_UP_SECONDS:
                 looked = time.monotonic()
                 self._give_up()
             self._wake.wait(_POLL)
-
-    def stop(self) -> None:
-        """Let `run` return."""
-        self._stopping = True
-        self._wake.set()
 
     def _dispatch(self) -> None:
         """Start the workflows of the events that wait, as many as may run at once.

@@ -13,8 +13,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from customhouse.analysis import advisories, imports
-from customhouse.control import permitted
 from customhouse.errors import Code, Failure
+from customhouse.iam.api.guard import permitted
 from customhouse.iam.permissions import Permission, Principal
 from customhouse.workflows import operations
 

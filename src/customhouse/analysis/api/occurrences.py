@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from customhouse.analysis import occurrences
-from customhouse.control import permitted
 from customhouse.errors import Code, Failure
+from customhouse.iam.api.guard import permitted
 from customhouse.iam.permissions import Permission
-from customhouse.names import parse_image, split_project
+from customhouse.names import parse_image, project_name, split_project
 
 if TYPE_CHECKING:
     from customhouse.database import LoopDatabase
@@ -43,8 +43,10 @@ def router(database: LoopDatabase) -> APIRouter:
         The filter has the form `kind="VULNERABILITY" AND resourceUrl="https://HOST/P/I@sha256:..."`;
         the kinds are VULNERABILITY and DISCOVERY.
         """
+        project = project_name(project)
         kind, url = parse_filter(filter_)
-        image = parse_image(url.removeprefix("https://").removeprefix("http://"))
+        name = url.removeprefix("https://").removeprefix("http://")
+        image = parse_image(name, has_host=name != url)
         if not image.digest or split_project(image.repository)[0] != project:
             reason = f"{url[:300]!r} is no image of project {project} with its digest"
             raise Failure(Code.REQUEST_INVALID, reason=reason)

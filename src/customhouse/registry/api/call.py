@@ -6,6 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from customhouse.iam.conditions import Circumstances
+from customhouse.iam.permissions import repository
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     from customhouse.blobstore import BlobStore
     from customhouse.database import LoopDatabase
     from customhouse.http import Header, Request
+    from customhouse.iam.access import Access
+    from customhouse.iam.permissions import Permission
+    from customhouse.iam.provisioning import Provisioner
     from customhouse.iam.tokens import Identity
     from customhouse.settings import Settings
 
@@ -28,6 +34,8 @@ class Services:
     database: LoopDatabase
     store: BlobStore
     threads: Executor
+    access: Access
+    provisioner: Provisioner
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,21 @@ class Call:
     identity: Identity
     repository: str
     argument: str
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What conditions may look at, where no tag is at stake."""
+        return Circumstances(self.request.client)
+
+    async def allows(self, permission: Permission, name: str, tag: str = "") -> bool:
+        """Whether the caller has a permission on a repository; its token may not name it."""
+        return await self.services.database.read(
+            self.services.access.allows,
+            self.identity.principal,
+            permission,
+            repository(name),
+            Circumstances(self.request.client, tag),
+        )
 
     async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function that waits for the disk."""

@@ -12,6 +12,9 @@ import msgspec
 from customhouse.errors import Code, Failure
 from customhouse.events import ManifestPushed
 from customhouse.http import Response, json_response
+from customhouse.iam.conditions import Circumstances
+from customhouse.iam.permissions import Permission
+from customhouse.iam.permissions import repository as repository_of
 from customhouse.names import check_tag
 from customhouse.oci import (
     MAX_MANIFEST_BYTES,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from customhouse.blobstore import BlobStore
     from customhouse.database import Transaction
     from customhouse.iam.permissions import Principal
+    from customhouse.iam.provisioning import Provisioner
     from customhouse.registry.api.call import Call
 
 _MAX_CONFIG_BYTES = 4 * 1024 * 1024
@@ -69,6 +73,13 @@ async def put(call: Call) -> Response:
     """`PUT /v2/<name>/manifests/<reference>`, by tag or by digest, with `?tag=` for more tags."""
     request = call.request
     digest, names = _reference(call.argument, request.query.get("tag", []))
+    for name in names:
+        # The one in the path was asked about already; a condition may look at each.
+        if name != call.argument and not await call.allows(
+            Permission.UPLOAD, call.repository, tag=name
+        ):
+            permission = Permission.UPLOAD.value
+            raise Failure(Code.DENIED, permission=permission, resource=f"tag {name}")
     content = await request.body(
         MAX_MANIFEST_BYTES,
         Failure(Code.MANIFEST_TOO_LARGE, limit=MAX_MANIFEST_BYTES),
@@ -79,13 +90,12 @@ async def put(call: Call) -> Response:
         raise Failure(Code.DIGEST_MISMATCH, expected=digest, actual=actual)
     manifest = parse_manifest(content, request.header(b"content-type"), actual)
     facts = await call.in_thread(read_facts, call.services.store, manifest)
-    settings = call.services.settings.registry
     push = _Push(call.repository, manifest, content, facts, names, call.identity.principal)
     await call.services.database.write(
         _push,
         push,
-        create_projects=settings.create_projects,
-        sparse_indexes=settings.sparse_indexes,
+        call.services.provisioner,
+        sparse_indexes=call.services.settings.registry.sparse_indexes,
     )
     headers = [
         location(f"/v2/{call.repository}/manifests/{actual}"),
@@ -118,10 +128,8 @@ class _Push:
     principal: Principal
 
 
-def _push(tx: Transaction, push: _Push, *, create_projects: bool, sparse_indexes: bool) -> None:
-    number = repositories.ensure(
-        tx, push.repository, push.principal, create_projects=create_projects
-    )
+def _push(tx: Transaction, push: _Push, provisioner: Provisioner, *, sparse_indexes: bool) -> None:
+    number = repositories.ensure(tx, push.repository, push.principal, provisioner)
     repositories.hold(tx, number)
     manifests.check_parts(tx, number, push.manifest, sparse_indexes=sparse_indexes)
     by = push.principal.name
@@ -168,13 +176,14 @@ async def delete(call: Call) -> Response:
     database = call.services.database
     if ":" in call.argument:
         digest = parse_digest(call.argument)
-        await database.write(_delete_manifest, call.repository, digest, by)
+        await database.write(_delete_manifest, call, digest, by)
     else:
         await database.write(_delete_tag, call.repository, check_tag(call.argument), by)
     return Response(202)
 
 
-def _delete_manifest(tx: Transaction, repository: str, digest: str, by: str) -> None:
+def _delete_manifest(tx: Transaction, call: Call, digest: str, by: str) -> None:
+    repository, principal, access = call.repository, call.identity.principal, call.services.access
     number = repositories.find(tx, repository)
     if number is None:
         raise Failure(Code.MANIFEST_UNKNOWN, reference=digest)
@@ -186,6 +195,10 @@ def _delete_manifest(tx: Transaction, repository: str, digest: str, by: str) -> 
     if user is not None:
         raise Failure(Code.CONTENT_IN_USE, digest=digest, user=user)
     names = tags.remove_all_of(tx, number, held, by)
+    # Its tags go with it: a condition may look at each.
+    for name in names:
+        about = Circumstances(call.request.client, name)
+        access.require(tx, principal, Permission.DELETE, repository_of(repository), about)
     manifests.remove(tx, number, repository, digest, names, by)
 
 

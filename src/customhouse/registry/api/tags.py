@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from customhouse.errors import Code, Failure
 from customhouse.http import Response, json_response
 from customhouse.iam import projects
+from customhouse.iam.permissions import Permission, repository
 from customhouse.registry import repositories, tags
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAX_PAGE = 10_000
 async def list_tags(call: Call) -> Response:
     """`GET /v2/<name>/tags/list`, with `n` and `last`. A project alone lists its repositories."""
     count, last = page_of(call.request)
-    document, more = await call.services.database.query(_list, call.repository, count, last)
+    document, more = await call.services.database.query(_list, call, count, last)
     if document is None:
         raise Failure(Code.NAME_UNKNOWN, name=call.repository)
     links = []
@@ -35,9 +36,26 @@ async def list_tags(call: Call) -> Response:
     return json_response(200, document, *links)
 
 
-def _list(tx: Transaction, name: str, count: int, last: str) -> tuple[dict[str, Any] | None, bool]:
-    number = repositories.find(tx, name)
+def _list(tx: Transaction, call: Call, count: int, last: str) -> tuple[dict[str, Any] | None, bool]:
+    access, principal, name = call.services.access, call.identity.principal, call.repository
+    resource = repository(name)
     children = repositories.children(tx, name) if not last else []
+    permission, circumstances = Permission.TAGS_LIST, call.circumstances
+    if access.allows(tx, principal, permission, resource, circumstances):
+        number = repositories.find(tx, name)
+    else:
+        # The caller may see something below this name.
+        number = None
+        folder = f"{resource.name}/" if resource.name else ""
+        children = [
+            child
+            for child in children
+            if access.sees(
+                tx, principal, permission, resource.project, f"{folder}{child}", circumstances
+            )
+        ]
+        if not children:
+            raise access.refusal(tx, principal, permission, resource)
     if number is None:
         if not children and not projects.exists(tx, name):
             return None, False

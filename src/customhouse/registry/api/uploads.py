@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from customhouse.errors import Code, Failure
 from customhouse.http import ClientGone, Response, error_response
-from customhouse.iam.permissions import Permission, Principal, may
+from customhouse.iam.permissions import Permission
 from customhouse.names import check_repository
 from customhouse.oci import ALGORITHMS, parse_digest
 from customhouse.registry import blobs, repositories
@@ -212,7 +212,7 @@ async def _mount(call: Call, digest: str, source: str | None) -> Response | None
         else await database.read(blobs.holders, digest, _MOUNT_CANDIDATES)
     )
     for candidate in candidates:
-        if not may(call.identity.principal, Permission.DOWNLOAD, candidate):
+        if not await call.allows(Permission.DOWNLOAD, candidate):
             continue
         size = await database.read(blobs.size, candidate, digest)
         if size is not None:
@@ -226,17 +226,11 @@ async def _ensure_repository(call: Call) -> None:
     database = call.services.database
     if await database.read(repositories.find, call.repository) is None:
         await database.write(
-            _create_repository,
+            repositories.ensure,
             call.repository,
             call.identity.principal,
-            create_projects=call.services.settings.registry.create_projects,
+            call.services.provisioner,
         )
-
-
-def _create_repository(
-    tx: Transaction, repository: str, principal: Principal, *, create_projects: bool
-) -> None:
-    repositories.ensure(tx, repository, principal, create_projects=create_projects)
 
 
 def _link(tx: Transaction, repository: str, digest: str, size: int) -> None:
