@@ -50,7 +50,7 @@ from customhouse.registry.api import RegistryApi, Services
 from customhouse.workflows.subscription import Subscription, Workflow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, MutableMapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -153,16 +153,20 @@ class Application:
         if path == "/token":
             public_url = self._settings.server.public_url
             return await token_endpoint(request, self._authenticator, public_url)
-        match path:
-            case "/.well-known/jwks.json":
-                return json_response(200, self._authenticator.tokens.public_keys())
-            case "/healthz":
-                return Response(200, [(b"content-type", b"text/plain")], b"ok\n")
-            case "/readyz":
-                return await self._ready()
-            case "/metrics":
-                return Response(200, [(b"content-type", CONTENT_TYPE)], self._metrics.render())
-        raise Failure(Code.PATH_UNKNOWN)
+        if path not in OPEN:
+            raise Failure(Code.PATH_UNKNOWN)
+        return await OPEN[path](self)
+
+    async def _alive(self) -> Response:
+        return Response(200, [(b"content-type", b"text/plain")], b"ok\n")
+
+    async def _measures(self) -> Response:
+        return Response(200, [(b"content-type", CONTENT_TYPE)], self._metrics.render())
+
+    async def _public_keys(self) -> Response:
+        if self._authenticator is None:
+            raise Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
+        return json_response(200, self._authenticator.tokens.public_keys())
 
     async def _exchange(self, form: dict[str, str]) -> dict[str, Any]:
         if self._authenticator is None:
@@ -307,6 +311,15 @@ class Application:
         threads.shutdown()
         await audit_log.close()
         await asyncio.to_thread(self._database.close)
+
+
+# What is answered to everybody, by path.
+OPEN: dict[str, Callable[[Application], Coroutine[Any, Any, Response]]] = {
+    "/.well-known/jwks.json": Application._public_keys,  # noqa: SLF001  - this module's own
+    "/healthz": Application._alive,  # noqa: SLF001
+    "/metrics": Application._measures,  # noqa: SLF001
+    "/readyz": Application._ready,  # noqa: SLF001
+}
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -205,6 +205,12 @@ class Code(Enum):
         "the user name or the password is wrong",
         "Check both and sign in again.",
     )
+    PASSWORD_NEEDED = Entry(
+        412,
+        "DENIED",
+        "a person's own password is not changed without the current one",
+        "Give the current password as well.",
+    )
     TOKEN_INVALID = Entry(
         401,
         "UNAUTHORIZED",

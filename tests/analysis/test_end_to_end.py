@@ -156,6 +156,24 @@ def test_the_life_of_a_vulnerability(
     }
 
 
+def test_scanning_is_switched_off_and_on(
+    server: CustomhouseServer, registry: Registry, cli: CommandLine
+) -> None:
+    service = ("containerscanning", "--project", "quiet")
+    image = make_image({"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": dpkg_status("a=1")})
+    name = f"{server.host}/quiet/web:1.0"
+    describe = ("images", "describe", name, "--show-package-vulnerability")
+    cli("projects", "create", "quiet")
+    cli("services", "disable", *service)
+    registry.push("quiet/web", image, "1.0")
+    said = cli(*describe).out
+    assert "FINISHED_UNSUPPORTED" in said
+    assert "scanning is switched off" in " ".join(said.split())
+    cli("services", "enable", *service)
+    registry.push("quiet/web", image, "1.0")
+    assert "FINISHED_SUCCESS" in cli(*describe).out
+
+
 def described(cli: CommandLine, describe: tuple[str, ...], digest: str) -> dict[str, Any]:
     """The JSON of `images describe`, its form checked."""
     document: dict[str, Any] = cli(*describe, "--format", "json").document

@@ -10,6 +10,7 @@ import pytest
 from customhouse.database import Database
 from customhouse.iam import accounts, policies
 from customhouse.iam.tokens import Tokens
+from tests.support.administration import Administration
 from tests.wire.calls import Call, Conversation, Registry
 from tests.wire.contents import BLOBS, IMAGE, OCI_MANIFEST, digest_of
 
@@ -264,3 +265,21 @@ def test_a_domain_scoped_project(somebody: Somebody) -> None:
     assert http.get(f"/v2/example.com/{name}/a/tags/list", auth=auth).status_code == 404
     assert http.post(f"/v1/projects/{project}:undelete", auth=auth).is_success
     assert policies.parse_resource(f"projects/{project}").project == f"example.com/{name}"
+
+
+def test_a_token_is_not_enough_for_a_password(registry: Registry) -> None:
+    """Whoever stole one would have the account for good."""
+    Administration(registry.server).user("zoe", "her own password")
+    token = registry.http.get("/token", auth=("zoe", "her own password")).json()["token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+
+    def change(**body: str) -> int:
+        path = "/v1/users/zoe:setPassword"
+        return registry.http.post(path, headers=bearer, json=body).status_code
+
+    assert change(password="the thief's choice") == 412
+    assert change(password="the thief's choice", currentPassword="a guess") == 401
+    assert registry.http.get("/token", auth=("zoe", "her own password")).status_code == 200
+    assert change(password="her new password", currentPassword="her own password") == 200
+    assert registry.http.get("/token", auth=("zoe", "her new password")).status_code == 200
+    assert registry.http.get("/v1/projects", headers=bearer).status_code == 401

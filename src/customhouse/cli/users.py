@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import getpass
 import sys
+from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
 from customhouse.cli import credentials
-from customhouse.cli.client import Client
+from customhouse.cli.client import Client, ServerError
 from customhouse.cli.options import FormatOption, QuietOption
 from customhouse.cli.output import Format, ask, notes, print_json, print_table
 from customhouse.cli.resources import everything, moment
@@ -115,8 +116,15 @@ def set_password(name: str, /, *, password_stdin: PasswordStdin = False) -> None
         password_stdin: Read the password from standard input instead of asking for it.
     """
     password = _read_line() if password_stdin else _ask()
+    path, body = f"{_path(name)}:setPassword", {"password": password}
     with Client(credentials.current()) as client:
-        client.request("POST", f"{_path(name)}:setPassword", json={"password": password})
+        try:
+            client.request("POST", path, json=body)
+        except ServerError as error:
+            if error.status != HTTPStatus.PRECONDITION_FAILED or not sys.stdin.isatty():
+                raise
+            current = getpass.getpass("Current password: ")
+            client.request("POST", path, json=body | {"currentPassword": current})
     print(f"Set the password of user [{name}].")
 
 

@@ -107,6 +107,16 @@ async def require(
     return principal
 
 
+async def allows(
+    request: Request, principal: Principal, permission: Permission, resource: Resource
+) -> bool:
+    """Whether a caller who is known has a permission on a resource."""
+    authenticator: Authenticator = request.app.state.authenticator
+    return await authenticator.database.read(
+        authenticator.access.allows, principal, permission, resource, circumstances(request)
+    )
+
+
 def base_url(request: Request) -> str:
     """Where the client reaches this server, without a slash at the end."""
     public: str = request.app.state.public_url

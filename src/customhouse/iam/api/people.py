@@ -6,17 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from customhouse.errors import Code, Failure
 from customhouse.iam import accounts, groups
 from customhouse.iam.api.documents import Text
-from customhouse.iam.api.guard import permitted, require, signed_in
+from customhouse.iam.api.guard import allows, permitted, require, signed_in
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, token_of
 from customhouse.iam.api.projects import timestamp
 from customhouse.iam.permissions import ROOT, Permission
 
 if TYPE_CHECKING:
     from customhouse.database import LoopDatabase
+    from customhouse.iam.authentication import Authenticator
 
 Size = Annotated[int, Query(alias="pageSize", ge=0)]
 Token = Annotated[str, Query(alias="pageToken", max_length=MAX_TOKEN)]
@@ -35,9 +37,12 @@ class NewUser(BaseModel):
 
 
 class NewPassword(BaseModel):
-    """A password to be set."""
+    """A password to be set, and, for one's own, the current one."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=True)
 
     password: str = Field(max_length=4096, repr=False)
+    current_password: str = Field("", alias="currentPassword", max_length=4096, repr=False)
 
 
 class NewGroup(BaseModel):
@@ -93,10 +98,19 @@ def _add_users(routes: APIRouter, database: LoopDatabase) -> None:
 
     @routes.post("/v1/users/{user}:setPassword", tags=["users"])
     async def set_password(request: Request, user: str, new: NewPassword) -> dict[str, Any]:
-        """Set a password: one's own, or anybody's with the permission to manage users."""
+        """Set a password: one's own, or anybody's with the permission to manage users.
+
+        Whoever may not manage users gives the current one: a token that was stolen is not enough.
+        """
         principal = await signed_in(request)
         if principal.name != f"user:{user}":
             await require(request, Permission.USERS_MANAGE, ROOT)
+        elif not await allows(request, principal, Permission.USERS_MANAGE, ROOT):
+            if not new.current_password:
+                raise Failure(Code.PASSWORD_NEEDED)
+            authenticator: Authenticator = request.app.state.authenticator
+            address = request.client.host if request.client else ""
+            await authenticator.sign_in(user, new.current_password, address)
         hashed = await asyncio.to_thread(accounts.hash_password, new.password)
         await database.write(accounts.set_password, user, hashed)
         return {}
