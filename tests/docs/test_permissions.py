@@ -35,7 +35,9 @@ def run(server: CustomhouseServer, folder: Path, script: str, **env: str) -> str
     tools = folder / "bin"
     tools.mkdir()
     # What the page asks of jq, for machines without it.
-    (tools / "jq").write_text('#!/bin/sh\nsed -n \'s/.*"private_key_id": "\\(.*\\)".*/\\1/p\' $3\n')
+    (tools / "jq").write_text(
+        '#!/bin/sh\nsed -n "s/.*\\"${2#.}\\": \\"\\([^\\"]*\\)\\".*/\\1/p" $3\n'
+    )
     (tools / "jq").chmod(0o755)
     done = subprocess.run(
         ["bash", "-euxo", "pipefail", "-c", script],
