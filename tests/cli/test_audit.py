@@ -95,9 +95,9 @@ def test_what_was_refused(cli: CommandLine) -> None:
     assert ("user:ana", "Docker-DeleteManifest", place) in found
     assert ("", "SignIn", "organizations/customhouse") in found
     assert "Docker-PutManifest" not in {method for _, method, _ in found}
-    assert told(entries(cli, "--denied", "--principal", "user:ana")) == [
-        ("user:ana", "Docker-DeleteManifest", place)
-    ]
+    hers = told(entries(cli, "--denied", "--principal", "user:ana"))
+    assert ("user:ana", "Docker-DeleteManifest", place) in hers
+    assert {principal for principal, _, _ in hers} == {"user:ana"}
 
 
 def test_table_and_csv(cli: CommandLine) -> None:

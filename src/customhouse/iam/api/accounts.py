@@ -15,7 +15,7 @@ from customhouse.errors import Code, Failure
 from customhouse.iam import keyfiles, service_account_keys, service_accounts
 from customhouse.iam.api import guard
 from customhouse.iam.api.documents import Document  # noqa: TC001  - FastAPI reads it
-from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, token_of
+from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
 from customhouse.iam.api.projects import timestamp
 from customhouse.iam.permissions import ROOT, Permission, Principal, Resource
 from customhouse.names import project_id
@@ -56,10 +56,7 @@ def _add_accounts(routes: APIRouter, database: LoopDatabase, domain: str) -> Non
         await guard.require(request, Permission.ACCOUNTS_LIST, Resource(name), about)
         count = count_of(page_size)
         found = await database.read(service_accounts.list_page, name, key_of(page_token), count + 1)
-        answer: dict[str, Any] = {"accounts": [to_json(account) for account in found[:count]]}
-        if len(found) > count:
-            answer["nextPageToken"] = token_of(found[count - 1].email)
-        return answer
+        return listing("accounts", found, count, to_json, lambda account: account.email)
 
     @routes.post(_ACCOUNTS)
     async def create_account(request: Request, project: str, document: Document) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from customhouse.http import parse_form
 from customhouse.iam import federation, projects
 from customhouse.iam.api import guard
 from customhouse.iam.api.documents import Document, checked
-from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, token_of
+from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
 from customhouse.iam.permissions import ANONYMOUS, Permission, Principal, Resource
 from customhouse.iam.pools import (
     Pool,
@@ -72,12 +72,13 @@ def _add_pools(routes: APIRouter, database: LoopDatabase) -> None:
         found = await database.read(
             federation.page_pools, owner.id, key_of(page_token), count + 1, deleted=show_deleted
         )
-        answer: dict[str, Any] = {
-            "workloadIdentityPools": [pool_to_json(pool, owner.number) for pool in found[:count]]
-        }
-        if len(found) > count:
-            answer["nextPageToken"] = token_of(found[count - 1].id)
-        return answer
+        return listing(
+            "workloadIdentityPools",
+            found,
+            count,
+            lambda pool: pool_to_json(pool, owner.number),
+            lambda pool: pool.id,
+        )
 
     @routes.post(_POOLS)
     async def create_pool(
@@ -144,14 +145,13 @@ def _add_providers(routes: APIRouter, database: LoopDatabase) -> None:
             count + 1,
             deleted=show_deleted,
         )
-        answer: dict[str, Any] = {
-            "workloadIdentityPoolProviders": [
-                provider_to_json(provider, owner.number) for provider in found[:count]
-            ]
-        }
-        if len(found) > count:
-            answer["nextPageToken"] = token_of(found[count - 1].id)
-        return answer
+        return listing(
+            "workloadIdentityPoolProviders",
+            found,
+            count,
+            lambda provider: provider_to_json(provider, owner.number),
+            lambda provider: provider.id,
+        )
 
     @routes.post(_PROVIDERS)
     async def create_provider(

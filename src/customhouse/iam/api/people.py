@@ -12,13 +12,15 @@ from customhouse.errors import Code, Failure
 from customhouse.iam import accounts, groups
 from customhouse.iam.api.documents import Text
 from customhouse.iam.api.guard import allows, permitted, require, signed_in
-from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, token_of
+from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
 from customhouse.iam.api.projects import timestamp
 from customhouse.iam.permissions import ROOT, Permission
 
 if TYPE_CHECKING:
     from customhouse.database import LoopDatabase
+    from customhouse.iam.accounts import Account
     from customhouse.iam.authentication import Authenticator
+    from customhouse.iam.groups import Group
 
 Size = Annotated[int, Query(alias="pageSize", ge=0)]
 Token = Annotated[str, Query(alias="pageToken", max_length=MAX_TOKEN)]
@@ -72,20 +74,7 @@ def _add_users(routes: APIRouter, database: LoopDatabase) -> None:
         """The users, in order of their names."""
         count = count_of(page_size)
         found = await database.read(accounts.page, key_of(page_token), count + 1)
-        answer: dict[str, Any] = {
-            "users": [
-                {
-                    "name": account.name,
-                    "disabled": account.is_disabled,
-                    "hasPassword": account.has_password,
-                    "createTime": timestamp(account.created_at),
-                }
-                for account in found[:count]
-            ]
-        }
-        if len(found) > count:
-            answer["nextPageToken"] = token_of(found[count - 1].name)
-        return answer
+        return listing("users", found, count, _user, _name)
 
     @routes.post("/v1/users", dependencies=_USERS_MANAGE, tags=["users"])
     async def create_user(user: NewUser) -> dict[str, Any]:
@@ -140,19 +129,7 @@ def _add_groups(routes: APIRouter, database: LoopDatabase) -> None:
         """The groups, in order of their names."""
         count = count_of(page_size)
         found = await database.read(groups.page, key_of(page_token), count + 1)
-        answer: dict[str, Any] = {
-            "groups": [
-                {
-                    "name": group.name,
-                    "description": group.description,
-                    "createTime": timestamp(group.created_at),
-                }
-                for group in found[:count]
-            ]
-        }
-        if len(found) > count:
-            answer["nextPageToken"] = token_of(found[count - 1].name)
-        return answer
+        return listing("groups", found, count, _group, _name)
 
     @routes.post("/v1/groups", dependencies=_GROUPS_MANAGE, tags=["groups"])
     async def create_group(group: NewGroup) -> dict[str, Any]:
@@ -173,10 +150,7 @@ def _add_groups(routes: APIRouter, database: LoopDatabase) -> None:
         """The members of a group, in order."""
         count = count_of(page_size)
         found = await database.read(groups.members, group, key_of(page_token), count + 1)
-        answer: dict[str, Any] = {"members": found[:count]}
-        if len(found) > count:
-            answer["nextPageToken"] = token_of(found[count - 1])
-        return answer
+        return listing("members", found, count, str, str)
 
     @routes.post("/v1/groups/{group}/members", dependencies=_GROUPS_MANAGE, tags=["groups"])
     async def add_member(group: str, new: NewMember) -> dict[str, Any]:
@@ -191,3 +165,24 @@ def _add_groups(routes: APIRouter, database: LoopDatabase) -> None:
         """Take a member out of a group."""
         await database.write(groups.remove, group, member)
         return {}
+
+
+def _user(account: Account) -> dict[str, Any]:
+    return {
+        "name": account.name,
+        "disabled": account.is_disabled,
+        "hasPassword": account.has_password,
+        "createTime": timestamp(account.created_at),
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "description": group.description,
+        "createTime": timestamp(group.created_at),
+    }
+
+
+def _name(thing: Account | Group) -> str:
+    return thing.name

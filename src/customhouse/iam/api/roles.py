@@ -10,7 +10,7 @@ from customhouse.errors import Code, Failure
 from customhouse.iam import custom_roles
 from customhouse.iam.api.documents import Document
 from customhouse.iam.api.guard import permitted, signed_in
-from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, token_of
+from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
 from customhouse.iam.permissions import Permission
 from customhouse.iam.roles import ROLES, Role
 from customhouse.names import project_name
@@ -76,10 +76,7 @@ def _add(routes: APIRouter, owner: str, database: LoopDatabase) -> None:
         found = await database.read(
             custom_roles.page, name, key_of(page_token), count + 1, deleted=show_deleted
         )
-        answer: dict[str, Any] = {"roles": [_custom(role) for role in found[:count]]}
-        if len(found) > count:
-            answer["nextPageToken"] = token_of(found[count - 1].id)
-        return answer
+        return listing("roles", found, count, _custom, lambda role: role.id)
 
     @routes.post(
         base,
