@@ -40,7 +40,6 @@ from customhouse.iam.audit_log import AuditLog
 from customhouse.iam.authentication import Authenticator
 from customhouse.iam.docker import exchange_token, token_endpoint
 from customhouse.iam.limits import Limiter, network
-from customhouse.iam.oidc import Provider
 from customhouse.iam.provisioning import Provisioner
 from customhouse.iam.tokens import Tokens
 from customhouse.logs import AccessLog
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from customhouse.http import Receive, Send
+    from customhouse.iam.oidc import Provider
     from customhouse.settings import Settings
 
 _log = structlog.get_logger()
@@ -90,7 +90,7 @@ class Application:
         self._proxies = Proxies(settings.server.trusted_proxies)
         self._registry: RegistryApi | None = None
         self._authenticator: Authenticator | None = None
-        self._control: FastAPI | None = None
+        self._control: asyncio.Task[FastAPI] | None = None
         self._database: LoopDatabase | None = None
         self._audit_log: AuditLog | None = None
         self._trail: Trail | None = None
@@ -206,12 +206,39 @@ class Application:
             else:
                 if not request.path.startswith("/upload/"):
                     receive = _bounded(receive)
-                await self._control(scope, receive, noting)
+                answer = await asyncio.shield(self._control)
+                await answer(scope, receive, noting)
         except Exception:  # noqa: BLE001  - it is logged; the answer may have begun
             _log.exception("a request failed", request=number, path=request.path)
         finally:
             request.context["principal"] = scope.get("customhouse.principal", "")
             self._note(request, number, status, length, started)
+
+    def _create_control(
+        self, database: LoopDatabase, authenticator: Authenticator, provisioner: Provisioner
+    ) -> FastAPI:
+        settings = self._settings
+        routers = (
+            feeds.router(database, incoming(settings)),
+            occurrences.router(database),
+            policies.router(database, authenticator.access),
+            projects.router(database, authenticator.access, provisioner),
+            service_accounts.router(database, authenticator, settings.iam.domain),
+            roles.router(database),
+            services_api.router(database, settings.iam.domain),
+            people.router(database),
+            federation.router(database, self._exchange),
+            audit.router(database),
+            devices.router(database),
+            signin.router(
+                database,
+                settings.oidc,
+                _provider(settings),
+                settings.tokens.session_hours * 3600,
+            ),
+        )
+        public_url = settings.server.public_url
+        return control.create(routers, authenticator, public_url)
 
     def _note(
         self, request: Request, number: str, status: int, length: int, started: float
@@ -282,35 +309,30 @@ class Application:
         store = FileBlobStore(settings.data)
         services = Services(settings, self._database, store, threads, access, provisioner)
         self._registry = RegistryApi(services, self._authenticator)
-        routers = (
-            feeds.router(self._database, incoming(settings)),
-            occurrences.router(self._database),
-            policies.router(self._database, access),
-            projects.router(self._database, access, provisioner),
-            service_accounts.router(self._database, self._authenticator, settings.iam.domain),
-            roles.router(self._database),
-            services_api.router(self._database, settings.iam.domain),
-            people.router(self._database),
-            federation.router(self._database, self._exchange),
-            audit.router(self._database),
-            devices.router(self._database),
-            signin.router(
-                self._database,
-                settings.oidc,
-                Provider(settings.oidc) if settings.oidc.issuer else None,
-                settings.tokens.session_hours * 3600,
-            ),
+        # A hundred routes take as long as everything else here: images are served meanwhile.
+        self._control = asyncio.create_task(
+            asyncio.to_thread(
+                self._create_control, self._database, self._authenticator, provisioner
+            )
         )
-        public_url = settings.server.public_url
-        self._control = control.create(routers, self._authenticator, public_url)
         flushing = asyncio.create_task(self._flush_regularly(tokens))
         yield
         flushing.cancel()
+        await self._control
         self._flush()
         self._registry = self._control = None
         threads.shutdown()
         await audit_log.close()
         await asyncio.to_thread(self._database.close)
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if not settings.oidc.issuer:
+        return None
+    # Most installations have none, and the client takes a tenth of a second to import.
+    from customhouse.iam.oidc import Provider  # noqa: PLC0415
+
+    return Provider(settings.oidc)
 
 
 # What is answered to everybody, by path.

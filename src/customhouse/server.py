@@ -23,7 +23,7 @@ from granian.server.mp import MPServer
 
 from customhouse import logs, metrics
 from customhouse.application import Application
-from customhouse.database import Database
+from customhouse.database import METADATA, Database
 from customhouse.database.migrations import migrate
 from customhouse.errors import Code, Failure
 from customhouse.iam import accounts, tokens
@@ -147,7 +147,7 @@ def prepare(settings: Settings, show: Callable[[str], None]) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
         database = Database(settings.database)
         try:
-            migrate(database, settings.data / "backups")
+            migrate(database, settings.data / "backups", METADATA)
             tokens.create_key(database)
             password = os.environ.pop("CUSTOMHOUSE_ADMIN_PASSWORD", None)
             made_up = accounts.create_administrator(database, password)

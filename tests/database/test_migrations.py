@@ -124,6 +124,18 @@ def definitions(tx: Transaction, query: str) -> dict[str, list[str]]:
     }
 
 
+def test_an_empty_database_is_made_at_once(database: Database, tmp_path: Path) -> None:
+    for _ in range(2):
+        migrate(database, tmp_path / "backups", METADATA)
+        assert revision_of(database) == HEAD
+    tables = set(database.read(lambda tx: sa.inspect(tx).get_table_names()))
+    assert tables == {*METADATA.tables, "alembic_version"}
+    # What the scripts leave to say where they are has the same form.
+    set_revision(database, "9999")
+    with pytest.raises(Failure):
+        migrate(database, tmp_path / "backups", METADATA)
+
+
 def test_again_changes_nothing(database: Database, tmp_path: Path) -> None:
     for _ in range(3):
         migrate(database, tmp_path / "backups")
@@ -138,7 +150,7 @@ def test_processes_that_start_together(database: Database, tmp_path: Path) -> No
 
     def one(_: int) -> None:
         own = Database(url)
-        migrate(own, tmp_path / "backups")
+        migrate(own, tmp_path / "backups", METADATA)
         own.close()
 
     with ThreadPoolExecutor(4) as pool:

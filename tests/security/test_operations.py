@@ -99,9 +99,8 @@ async def find_control_operations(folder: Path) -> set[str]:
     prepare(settings, lambda _: None)
     application = Application(settings)
     async with application._running():
-        control = application._control
-        assert control is not None
-        return set(walk(control.routes))
+        assert application._control is not None
+        return set(walk((await application._control).routes))
 
 
 def walk(routes: list[Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from customhouse.cli import credentials
 from customhouse.cli.client import Client
 from customhouse.cli.options import ProjectOption, chosen
-from customhouse.cli.output import notes, print_table
+from customhouse.cli.output import notes, print_table, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,15 +83,16 @@ def list_(
             writer.writerow(_COLUMNS)
             writer.writerows(_row(entry) for entry in found)
         else:
-            _print(list(found))
+            _print(list(found), project)
 
 
-def _print(entries: list[dict[str, Any]]) -> None:
+def _print(entries: list[dict[str, Any]], project: str) -> None:
     if not entries:
-        notes().print("Nothing of that kind is in the log.")
+        where = f" of project [{safe(project)}]" if project else ""
+        notes().print(f"Nothing of that kind is in the log{where}.", markup=False)
         return
     print_table(
-        ["TIME!", "PRINCIPAL", "METHOD", "RESOURCE", "", "FROM"],
+        ["TIME!", "PRINCIPAL", "METHOD", "RESOURCE", "OUTCOME", "FROM"],
         [
             [time[:19], principal, method, resource, _verdict(granted), address]
             for time, principal, method, resource, granted, _, address, _ in map(_row, entries)

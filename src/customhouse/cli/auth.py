@@ -6,6 +6,7 @@ import getpass
 import re
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -65,10 +66,20 @@ def login(
 
 
 def _with_password(url: str, username: str, *, from_stdin: bool) -> credentials.Server:
-    password = sys.stdin.readline().rstrip("\r\n") if from_stdin else getpass.getpass()
+    password = sys.stdin.readline().rstrip("\r\n") if from_stdin else _ask_password()
     with Client(credentials.Server(url, username=username, password=password)) as client:
         token = client.sign_in()
     return credentials.Server(url, username=username, refresh_token=token)
+
+
+def _ask_password() -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass()
+        except getpass.GetPassWarning as error:
+            reason = "there is no terminal to ask for the password; use --password-stdin"
+            raise OSError(reason) from error
 
 
 def _with_browser(url: str) -> credentials.Server:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0
 _PAGE = 1000
+# Digits of a wait in seconds; a longer one is not meant.
+_LONG_WAIT = 9
 
 _CODES = {code.name: code for code in Code}
 _WIRE = {
@@ -200,14 +202,24 @@ def _failure(response: httpx2.Response) -> ServerError:
         document = response.json()
         if "errors" in document:
             error = document["errors"][0]
-            hint = error.get("detail", {}).get("hint", "")
+            hint = _for_people(error.get("detail", {}).get("hint", ""), response)
             return ServerError(status, error["message"], hint, error["code"])
         error = document["error"]
         hint = _hint_of(error)
         message = error["message"].removesuffix(hint).strip().rstrip(".")
-        return ServerError(status, message, hint, error["status"])
+        return ServerError(status, message, _for_people(hint, response), error["status"])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return _not_understood(status)
+
+
+def _for_people(hint: str, response: httpx2.Response) -> str:
+    """A hint without the headers that a program reads."""
+    wait = response.headers.get("retry-after", "")
+    if "Retry-After" in hint and wait.isdecimal() and len(wait) <= _LONG_WAIT:
+        return f"Wait {int(wait)} s, then try again."
+    if "WWW-Authenticate" in hint:
+        return f"Sign in again: customhouse auth login {response.url.netloc.decode('ascii')}"
+    return hint
 
 
 def _hint_of(error: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import Enum
 from pathlib import Path
 
 from cyclopts import App, CycloptsError, Parameter
@@ -11,11 +12,21 @@ from cyclopts import App, CycloptsError, Parameter
 from customhouse import __version__
 from customhouse.errors import Failure
 
+
+def _shown_default(value: object) -> str | None:
+    """A default as help shows it; none where leaving the option out means nothing of the kind."""
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or None
+    return str(value) if value else None
+
+
 app = App(
     name="customhouse",
     version=__version__,
     help="A private container registry.",
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), show_default=_shown_default),
 )
 # By name: a group is imported when one of its commands is called.
 app.command("customhouse.cli.auth:app", name="auth", help="Sign in to a server.")
@@ -56,9 +67,9 @@ def serve(
     """Run the server: the registry, its API and the background worker.
 
     Args:
-        host: Address to listen on.
-        port: Port to listen on.
-        data: Folder that holds everything.
+        host: Address to listen on; 127.0.0.1 if nothing says otherwise.
+        port: Port to listen on; 5000 if nothing says otherwise.
+        data: Folder that holds everything; ./data if nothing says otherwise.
         workers: Processes that answer requests.
         config: TOML file with settings.
         tls_cert: PEM file with the certificate chain.
@@ -103,7 +114,10 @@ def main() -> None:
         # Whoever read the output has seen enough; nothing more is written, not even at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
-    except (OSError, EOFError) as error:
+    except EOFError:
+        _complain("the input ended before it was answered", "")
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
         _complain(str(error) or type(error).__name__, "")
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:

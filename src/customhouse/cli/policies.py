@@ -78,7 +78,11 @@ def repository(text: str) -> Place:
     Raises:
         Failure: NAME_INVALID, PROJECT_INVALID.
     """
-    owner, rest = split_project(project_name(text))
+    first, slash, path = text.partition("/")
+    if ":" in path:
+        reason = f"{text!r} names a tag, and roles are given for all of an image"
+        raise Failure(Code.NAME_INVALID, reason=reason)
+    owner, rest = split_project(parse_project(first) + slash + path if ":" in first else text)
     if not rest:
         reason = f"{text!r} names a project but no image in it"
         raise Failure(Code.NAME_INVALID, reason=reason)

@@ -25,7 +25,7 @@ _LOCK = 0x637573746F6D  # one process at a time migrates a PostgreSQL database
 _KEPT_BACKUPS = 3
 
 
-def migrate(database: Database, backups: Path) -> None:
+def migrate(database: Database, backups: Path, schema: sa.MetaData | None = None) -> None:
     """Bring the database to the present schema.
 
     An SQLite database that holds anything is copied first; the newest copies are kept.
@@ -33,12 +33,16 @@ def migrate(database: Database, backups: Path) -> None:
     Args:
         database: the database.
         backups: the folder for copies.
+        schema: every table there is, from one who knows them all: an empty database is made from
+            it, which takes an eighth of the time that the scripts take. A test holds them equal.
 
     Raises:
         Failure: DATABASE_NEWER.
     """
     revision = database.read(_revision)
     if revision == HEAD:
+        return
+    if revision is None and schema is not None and _create(database, schema):
         return
     # Imported when needed: it takes as long as everything else that a start imports.
     from customhouse.database.migrations.run import known, upgrade  # noqa: PLC0415
@@ -53,6 +57,22 @@ def migrate(database: Database, backups: Path) -> None:
         upgrade(tx)
         if database.is_sqlite and tx.exec_driver_sql("PRAGMA foreign_key_check").first():
             raise AssertionError("a script left rows that refer to none")
+
+
+def _create(database: Database, schema: sa.MetaData) -> bool:
+    """Make every table in an empty database; whether it was empty."""
+    with database.writers.begin() as tx:
+        if not database.is_sqlite:
+            tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        if sa.inspect(tx).get_table_names():
+            return False
+        schema.create_all(tx)
+        tx.exec_driver_sql(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
+            " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+        tx.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{HEAD}')")  # noqa: S608  - ours
+    return True
 
 
 @contextlib.contextmanager

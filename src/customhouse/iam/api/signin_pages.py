@@ -16,7 +16,8 @@ _STYLE = """
 :root { color-scheme: light dark;
   --ground: light-dark(#f6f7f9, #14171a); --sheet: light-dark(#fff, #1c2024);
   --text: light-dark(#1a1f24, #e6e9ec); --quiet: light-dark(#57606a, #9aa4ae);
-  --line: light-dark(#d0d7de, #3a424a); --accent: light-dark(#0b5cad, #6cb2f5);
+  --line: light-dark(#d0d7de, #3a424a); --edge: light-dark(#7d8690, #6e7883);
+  --accent: light-dark(#0b5cad, #6cb2f5);
   --on-accent: light-dark(#fff, #0c1116); --wrong: light-dark(#b42318, #ff9b8f); }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 1.5rem 1rem; min-height: 100vh; background: var(--ground);
@@ -25,14 +26,17 @@ main { width: 100%; max-width: 24rem; margin: 0 auto; padding: 1.5rem; backgroun
   border: 1px solid var(--line); border-radius: .5rem; overflow-wrap: anywhere; }
 h1 { margin: 0 0 1rem; font-size: 1.25rem; line-height: 1.3; }
 p { margin: 0 0 1rem; }
+form + p { margin-top: 1rem; }
+main > :last-child { margin-bottom: 0; }
+.name { margin-bottom: .25rem; color: var(--quiet); font-size: .875rem; font-weight: 600; }
 label { display: block; margin-bottom: 1rem; font-weight: 600; }
 input { display: block; width: 100%; margin-top: .25rem; padding: .5rem .625rem; font: inherit;
-  color: inherit; background: var(--ground); border: 1px solid var(--line);
+  color: inherit; background: var(--ground); border: 1px solid var(--edge);
   border-radius: .375rem; }
 input.code, .code { font-family: ui-monospace, monospace; letter-spacing: .1em; }
 button, a.button { display: block; width: 100%; padding: .5rem 1rem; font: inherit;
   font-weight: 600; text-align: center; text-decoration: none; cursor: pointer;
-  color: var(--text); background: none; border: 1px solid var(--line); border-radius: .375rem; }
+  color: var(--text); background: none; border: 1px solid var(--edge); border-radius: .375rem; }
 button.first { color: var(--on-accent); background: var(--accent); border-color: var(--accent); }
 button + button, form + form, form + a.button { margin-top: .75rem; }
 a { color: var(--accent); }
@@ -105,7 +109,7 @@ def device_entry(username: str, user_code: str = "", wrong: str = "") -> str:
  autocapitalize="characters" spellcheck="false" required autofocus></label>
 <button class="first">Continue</button>
 </form>
-<p class="quiet">Signed in as {escape(username)}.</p>""",
+<p class="quiet">Signed in as {escape(username)}. <a href="/auth/">Not you?</a></p>""",
     )
 
 
@@ -162,6 +166,7 @@ def _page(title: str, body: str) -> str:
 </head>
 <body>
 <main>
+<p class="name">customhouse</p>
 <h1>{escape(title)}</h1>
 {body}
 </main>
