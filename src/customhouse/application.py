@@ -96,6 +96,7 @@ class Application:
         self._trail: Trail | None = None
         limits = settings.limits
         self._addresses = Limiter(limits.per_address, limits.burst)
+        self._is_limited = limits.per_address > 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
@@ -142,7 +143,7 @@ class Application:
 
     async def _respond(self, request: Request) -> Response:
         path = request.path
-        if wait := self._addresses.take(network(request.client)):
+        if self._is_limited and (wait := self._addresses.take(network(request.client))):
             raise Failure(Code.TOO_MANY_REQUESTS, wait=wait)
         if _has_zero(request.scope):
             raise Failure(Code.REQUEST_INVALID, reason="there is a zero byte in its target")
@@ -156,6 +157,9 @@ class Application:
         if path not in OPEN:
             raise Failure(Code.PATH_UNKNOWN)
         return await OPEN[path](self)
+
+    async def _front(self) -> Response:
+        return Response(303, [(b"location", b"/auth/")])
 
     async def _alive(self) -> Response:
         return Response(200, [(b"content-type", b"text/plain")], b"ok\n")
@@ -337,6 +341,7 @@ def _provider(settings: Settings) -> Provider | None:
 
 # What is answered to everybody, by path.
 OPEN: dict[str, Callable[[Application], Coroutine[Any, Any, Response]]] = {
+    "/": Application._front,  # noqa: SLF001
     "/.well-known/jwks.json": Application._public_keys,  # noqa: SLF001  - this module's own
     "/healthz": Application._alive,  # noqa: SLF001
     "/metrics": Application._measures,  # noqa: SLF001

@@ -233,7 +233,8 @@ class Code(Enum):
         400,
         "DENIED",
         "the policy is not valid: {reason}",
-        "Read the policy, change what it says, and set it again.",
+        "Members are written user:ana, group:developers or serviceAccount:NAME@...; customhouse iam"
+        " roles list shows the roles.",
     )
     POLICY_CHANGED = Entry(
         409,

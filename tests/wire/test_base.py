@@ -18,6 +18,7 @@ SUPPORT = (
         "version", Call("GET /v2/", 200, answer={"Docker-Distribution-API-Version": "registry/2.0"})
     ),
     case("head", Call("HEAD /v2/", 200, body=b"")),
+    case("front", Call("GET /", 303, auth="", answer={"Location": "/auth/"})),
     case("healthz", Call("GET /healthz", 200, auth="", body=b"ok\n")),
     case("readyz", Call("GET /readyz", 200, auth="", json={"ready": True})),
     case(
@@ -114,7 +115,6 @@ UNKNOWN = (
         *(
             Call(f"GET {path}", 404, "NAME_UNKNOWN")
             for path in (
-                "/",
                 "/v1",
                 "/v2x",
                 "/v3/",

@@ -10,7 +10,7 @@ from collections import ChainMap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, select, true
+from sqlalchemy import bindparam, literal_column, select
 
 from customhouse.database import Prepared, now
 from customhouse.errors import Code, Failure
@@ -42,16 +42,11 @@ if TYPE_CHECKING:
     from customhouse.database import Transaction
     from customhouse.iam.conditions import Circumstances
 
+_GENERATION_OF = select(IAM_STATE.c.generation).where(IAM_STATE.c.id == literal_column("1"))
+_GENERATION = Prepared(_GENERATION_OF)
 _STATE = Prepared(
-    select(
-        func.coalesce(IAM_STATE.c.generation, 0),
-        PROJECT.c.state,
-        func.coalesce(PROJECT.c.policy_version, -1),
-    ).select_from(
-        select(true().label("one"))
-        .subquery()
-        .outerjoin(IAM_STATE, IAM_STATE.c.id == 1)
-        .outerjoin(PROJECT, PROJECT.c.id == bindparam("project"))
+    select(_GENERATION_OF.scalar_subquery(), PROJECT.c.state, PROJECT.c.policy_version).where(
+        PROJECT.c.id == bindparam("project")
     )
 )
 
@@ -61,6 +56,7 @@ _WITH_DELETED = frozenset(
 )
 _REMEMBERED_PROJECTS = 20_000
 _REMEMBERED_MEMBERS = 20_000
+_REMEMBERED_DECISIONS = 10_000  # of each project
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +111,8 @@ def matches(pattern: str, name: str) -> bool:
 class _Project:
     version: int
     grants: dict[str, list[Grant]]
+    # What was decided before, where no condition had a say.
+    decided: dict[tuple[str, Permission, Resource], Grant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +169,20 @@ class Access:
         circumstances: Circumstances = conditions.NONE,
     ) -> Grant | None:
         """The grant that allows it, or None; see `allows`."""
-        for grant in self._grants(tx, principal, permission, resource.project):
+        memory, state, version = self._refresh(tx, resource.project)
+        members = self._members(tx, memory, principal)
+        project = self._project(tx, memory, resource.project, version if state else 0)
+        key = (principal.name, permission, resource)
+        if not principal.sets and (known := project.decided.get(key)):
+            return known
+        for grant in self._among(tx, memory, state, version, members, permission, resource.project):
             if grant.covers(resource) and (
                 not grant.condition or conditions.holds(grant.condition, resource, circumstances)
             ):
+                if not grant.condition and not principal.sets:
+                    if len(project.decided) >= _REMEMBERED_DECISIONS:
+                        project.decided.clear()
+                    project.decided[key] = grant
                 return grant
         return None
 
@@ -273,6 +281,18 @@ class Access:
     ) -> Iterator[Grant]:
         memory, state, version = self._refresh(tx, project)
         members = self._members(tx, memory, principal)
+        return self._among(tx, memory, state, version, members, permission, project)
+
+    def _among(
+        self,
+        tx: Transaction,
+        memory: _Memory,
+        state: str | None,
+        version: int,
+        members: tuple[str, ...],
+        permission: Permission,
+        project: str,
+    ) -> Iterator[Grant]:
         owners = [self._project(tx, memory, ROOT.project)]
         if state is not None:
             if state != ACTIVE and permission not in _WITH_DELETED:
@@ -286,8 +306,9 @@ class Access:
 
     def _refresh(self, tx: Transaction, project: str = "") -> tuple[_Memory, str | None, int]:
         """What still holds; the state of a project, and the version of its policies."""
-        row = _STATE.first(tx, project=project)
-        generation, state, version = row or (0, None, -1)
+        row = _STATE.first(tx, project=project) if project else None
+        generation, state, version = row or (*(_GENERATION.first(tx) or (None,)), None, -1)
+        generation = generation or 0
         memory = self._memory
         if generation != memory.generation:
             self._memory = memory = _Memory(generation)

@@ -84,7 +84,11 @@ class Authenticator:
         """
         if authorization is None:
             return NOBODY
-        identity = await self._identify(authorization, base_url, address)
+        # Nearly every request has a token that was seen before.
+        known = None
+        if authorization[:7].lower() == b"bearer ":
+            known = self.tokens.known(authorization[7:].decode("latin-1"))
+        identity = known or await self._identify(authorization, base_url, address)
         if identity.principal != ANONYMOUS:
             wait = self._limiter.take(identity.principal.name)
             if wait:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from customhouse.errors import Code, Failure
-from customhouse.iam import keyfiles, service_account_keys, service_accounts
+from customhouse.iam import keyfiles, projects, service_account_keys, service_accounts
 from customhouse.iam.api import guard
 from customhouse.iam.api.documents import Document  # noqa: TC001  - FastAPI reads it
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
@@ -64,6 +64,7 @@ def _add_accounts(routes: APIRouter, database: LoopDatabase, domain: str) -> Non
         name = await guard.project_of(request, project)
         named = f"projects/{project}"
         await guard.require(request, Permission.ACCOUNTS_CREATE, Resource(name), named)
+        await database.read(projects.get, name)
         email = service_accounts.email_of(_text(document, "accountId"), name, domain)
         about = document.get("serviceAccount") or {}
         if not isinstance(about, dict):

@@ -56,6 +56,8 @@ class Trail:
 
     def note_docker(self, request: Request, number: str, status: int) -> None:
         """Note a call of the distribution API, or of the token endpoint."""
+        if status < 400 and request.method in {"GET", "HEAD"} and not self._reads:
+            return
         context = request.context
         shape = context.get("route")
         if request.path == "/token":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from customhouse.database import Transaction
     from customhouse.http import Request
     from customhouse.iam.authentication import Authenticator
-    from customhouse.iam.permissions import Principal
+    from customhouse.iam.permissions import Principal, Resource
     from customhouse.iam.tokens import Identity
 
 __all__ = ["ROUTES", "RegistryApi", "Services"]
@@ -88,11 +88,12 @@ class RegistryApi:
             if permission is not None and not identity.covers(CATALOG, "*"):
                 raise Failure(Code.SCOPE_INSUFFICIENT)
             return
-        request.context["asked"] = permission, repository(name)
+        resource = repository(name)
+        request.context["asked"] = permission, resource
         request.context["argument"] = argument
         tag = argument if route.shape == "manifest" and ":" not in argument else ""
         refusal = await self._services.database.read(
-            self._refusal, principal, route, name, Circumstances(request.client, tag)
+            self._refusal, principal, route, resource, Circumstances(request.client, tag)
         )
         if refusal is not None:
             raise refusal
@@ -104,11 +105,10 @@ class RegistryApi:
         tx: Transaction,
         principal: Principal,
         route: Route,
-        name: str,
+        resource: Resource,
         circumstances: Circumstances,
     ) -> Failure | None:
         access, permission = self._services.access, route.permission
-        resource = repository(name)
         if permission is None or access.allows(tx, principal, permission, resource, circumstances):
             return None
         # What lies below a name may be seen by those who may see nothing of the name itself.
