@@ -128,7 +128,7 @@ def test_it_is_not_for_everybody(server: CustomhouseServer) -> None:
 
 def test_no_secret_is_in_it(server: CustomhouseServer, cli: CommandLine) -> None:
     admin = Administration(server)
-    email = admin.service_account("acme", "worker")
+    email = admin.service_account("other", "worker")
     key = admin.key(email)
     admin.user("bob")
     admin.call("POST", "/v1/users/bob:setPassword", {"password": "another one entirely"})

@@ -88,13 +88,13 @@ def test_projects(gcloud: Gcloud) -> None:
 
 
 def test_policies(gcloud: Gcloud) -> None:
-    binding = ("acme-web", "--member", "user:ana", "--role", "roles/viewer")
+    binding = ("acme-web", "--member", "user:ana", "--role", "roles/browser")
     gcloud("projects", "add-iam-policy-binding", *binding)
     policy = gcloud.json("projects", "get-iam-policy", "acme-web")
-    assert {"role": "roles/viewer", "members": ["user:ana"]} in policy["bindings"]
+    assert {"role": "roles/browser", "members": ["user:ana"]} in policy["bindings"]
     gcloud("projects", "remove-iam-policy-binding", *binding)
     policy = gcloud.json("projects", "get-iam-policy", "acme-web")
-    assert "roles/viewer" not in {entry["role"] for entry in policy["bindings"]}
+    assert "roles/browser" not in {entry["role"] for entry in policy["bindings"]}
 
 
 def test_service_accounts_and_keys(gcloud: Gcloud, tmp_path: Path) -> None:
