@@ -334,18 +334,18 @@ def _provider(settings: Settings) -> Provider | None:
     if not settings.oidc.issuer:
         return None
     # Most installations have none, and the client takes a tenth of a second to import.
-    from customhouse.iam.oidc import Provider  # noqa: PLC0415  - see above
+    from customhouse.iam.oidc import Provider  # noqa: PLC0415
 
     return Provider(settings.oidc)
 
 
 # What is answered to everybody, by path.
 OPEN: dict[str, Callable[[Application], Coroutine[Any, Any, Response]]] = {
-    "/": Application._front,  # noqa: SLF001  - this module's own
+    "/": Application._front,  # noqa: SLF001
     "/.well-known/jwks.json": Application._public_keys,  # noqa: SLF001  - this module's own
-    "/healthz": Application._alive,  # noqa: SLF001  - this module's own
-    "/metrics": Application._measures,  # noqa: SLF001  - this module's own
-    "/readyz": Application._ready,  # noqa: SLF001  - this module's own
+    "/healthz": Application._alive,  # noqa: SLF001
+    "/metrics": Application._measures,  # noqa: SLF001
+    "/readyz": Application._ready,  # noqa: SLF001
 }
 
 

@@ -359,3 +359,6 @@ def _standing(tx: Transaction, name: str) -> _Standing | None:
         return None
     members = (name, *sorted(groups.of(tx, name)), ALL_AUTHENTICATED, ALL_USERS)
     return _Standing(members, credentials, until)
+
+
+__all__ = ["ANONYMOUS", "Access", "Grant", "matches"]

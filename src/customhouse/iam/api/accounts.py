@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request
 from customhouse.errors import Code, Failure
 from customhouse.iam import keyfiles, projects, service_account_keys, service_accounts
 from customhouse.iam.api import guard
-from customhouse.iam.api.documents import Document, text_of
+from customhouse.iam.api.documents import Document  # noqa: TC001  - FastAPI reads it
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
 from customhouse.iam.api.projects import timestamp
 from customhouse.iam.permissions import ROOT, Permission, Principal, Resource
@@ -65,7 +65,7 @@ def _add_accounts(routes: APIRouter, database: LoopDatabase, domain: str) -> Non
         named = f"projects/{project}"
         await guard.require(request, Permission.ACCOUNTS_CREATE, Resource(name), named)
         await database.read(projects.get, name)
-        email = service_accounts.email_of(text_of(document, "accountId"), name, domain)
+        email = service_accounts.email_of(_text(document, "accountId"), name, domain)
         about = document.get("serviceAccount") or {}
         if not isinstance(about, dict):
             raise Failure(Code.REQUEST_INVALID, reason="serviceAccount is an object")
@@ -73,8 +73,8 @@ def _add_accounts(routes: APIRouter, database: LoopDatabase, domain: str) -> Non
             service_accounts.create,
             email,
             name,
-            display_name=text_of(about, "displayName"),
-            description=text_of(about, "description"),
+            display_name=_text(about, "displayName"),
+            description=_text(about, "description"),
         )
         return to_json(created)
 
@@ -96,8 +96,8 @@ def _add_accounts(routes: APIRouter, database: LoopDatabase, domain: str) -> Non
         changed = await database.write(
             service_accounts.patch,
             found.email,
-            display_name=text_of(about, "displayName") if "displayName" in about else None,
-            description=text_of(about, "description") if "description" in about else None,
+            display_name=_text(about, "displayName") if "displayName" in about else None,
+            description=_text(about, "description") if "description" in about else None,
         )
         return to_json(changed)
 
@@ -148,10 +148,10 @@ def _add_keys(routes: APIRouter, database: LoopDatabase) -> None:
         `validBeforeTime` in the body, a time as in RFC 3339, lets it expire.
         """
         found = await find(database, request, project, account, Permission.KEYS_CREATE, own=True)
-        kind = text_of(document, "privateKeyType") or _FILE
+        kind = _text(document, "privateKeyType") or _FILE
         if kind not in {_FILE, "TYPE_UNSPECIFIED"}:
             raise Failure(Code.REQUEST_INVALID, reason=f"privateKeyType is not {_FILE}")
-        expires = _time(text_of(document, "validBeforeTime"))
+        expires = _time(_text(document, "validBeforeTime"))
         base = guard.base_url(request)
         new = await asyncio.to_thread(
             keyfiles.make_key, found.email, found.project, found.number, base
@@ -172,9 +172,7 @@ def _add_keys(routes: APIRouter, database: LoopDatabase) -> None:
         """Register the public half of a key that was made elsewhere."""
         found = await find(database, request, project, account, Permission.KEYS_CREATE, own=True)
         try:
-            pem = base64.b64decode(text_of(document, "publicKeyData"), validate=True).decode(
-                "ascii"
-            )
+            pem = base64.b64decode(_text(document, "publicKeyData"), validate=True).decode("ascii")
         except ValueError as error:
             raise Failure(
                 Code.REQUEST_INVALID, reason="publicKeyData is not a PEM file in base64"
@@ -216,7 +214,7 @@ def _add_credentials(routes: APIRouter, database: LoopDatabase, tokens: Tokens) 
     ) -> dict[str, Any]:
         """A token of a service account, for one who may speak for it."""
         found = await find(database, request, project, account, Permission.ACCOUNTS_IMPERSONATE)
-        seconds = _seconds(text_of(document, "lifetime") or "3600s")
+        seconds = _seconds(_text(document, "lifetime") or "3600s")
         token = tokens.issue(Principal(f"serviceAccount:{found.email}"), None, seconds)
         # Without a fraction of a second: google-auth reads no other form.
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
@@ -228,7 +226,7 @@ def _add_credentials(routes: APIRouter, database: LoopDatabase, tokens: Tokens) 
     ) -> dict[str, Any]:
         """An OpenID Connect token of a service account, for one who may speak for it."""
         found = await find(database, request, project, account, Permission.ACCOUNTS_IMPERSONATE)
-        audience = text_of(document, "audience")
+        audience = _text(document, "audience")
         if not 0 < len(audience) <= 1000:
             raise Failure(Code.REQUEST_INVALID, reason="audience has 1 to 1000 characters")
         issuer = guard.base_url(request)
@@ -313,6 +311,13 @@ def _key(account: ServiceAccount, key: ServiceAccountKey) -> dict[str, Any]:
         "validBeforeTime": timestamp(key.expires_at) if key.expires_at else _NEVER,
     }
     return document | {"disabled": True} if key.is_disabled else document
+
+
+def _text(document: dict[str, Any], key: str) -> str:
+    value = document.get(key, "")
+    if not isinstance(value, str):
+        raise Failure(Code.REQUEST_INVALID, reason=f"{key} is a text")
+    return value
 
 
 def _time(text: str) -> int | None:

@@ -8,8 +8,6 @@ from typing import Annotated, Any
 from fastapi import Body
 from pydantic import AfterValidator
 
-from customhouse.errors import Code, Failure
-
 
 def checked(document: dict[str, Any]) -> dict[str, Any]:
     """A document without zero characters, which PostgreSQL takes in no text, and lone surrogates.
@@ -35,18 +33,6 @@ def checked_text(text: str) -> str:
     """
     checked({"": text})
     return text
-
-
-def text_of(document: dict[str, Any], key: str) -> str:
-    """A text of a document; empty where there is none.
-
-    Raises:
-        Failure: REQUEST_INVALID.
-    """
-    value = document.get(key, "")
-    if not isinstance(value, str):
-        raise Failure(Code.REQUEST_INVALID, reason=f"{key} is a text")
-    return value
 
 
 Document = Annotated[dict[str, Any], AfterValidator(checked), Body(default_factory=dict)]

@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse
 
 from customhouse.errors import Code, Failure
 from customhouse.http import parse_form
-from customhouse.iam import federation
+from customhouse.iam import federation, projects
 from customhouse.iam.api import guard
 from customhouse.iam.api.documents import Document, checked
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
-from customhouse.iam.permissions import ANONYMOUS, Permission, Principal
+from customhouse.iam.permissions import ANONYMOUS, Permission, Principal, Resource
 from customhouse.iam.pools import (
     Pool,
     Provider,
@@ -22,11 +22,13 @@ from customhouse.iam.pools import (
     provider_changes,
     provider_to_json,
 )
+from customhouse.names import parse_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from customhouse.database import LoopDatabase
+    from customhouse.database import LoopDatabase, Transaction
+    from customhouse.iam.projects import Project
 
     Exchange = Callable[[dict[str, str]], Coroutine[Any, Any, dict[str, Any]]]
 
@@ -65,7 +67,7 @@ def _add_pools(routes: APIRouter, database: LoopDatabase) -> None:
         show_deleted: Deleted = False,
     ) -> dict[str, Any]:
         """The pools of a project, in order of their ids."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_LIST)
+        owner = await _permitted(database, request, project, Permission.POOLS_LIST)
         count = count_of(page_size)
         found = await database.read(
             federation.page_pools, owner.id, key_of(page_token), count + 1, deleted=show_deleted
@@ -86,7 +88,7 @@ def _add_pools(routes: APIRouter, database: LoopDatabase) -> None:
         pool: Annotated[str, Query(alias="workloadIdentityPoolId", max_length=100)],
     ) -> dict[str, Any]:
         """Create a pool."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_CREATE)
+        owner = await _permitted(database, request, project, Permission.POOLS_CREATE)
         made = Pool(owner.id, pool, **pool_changes(document))
         created = await database.write(federation.create_pool, made)
         return _done(pool_to_json(created, owner.number))
@@ -94,7 +96,7 @@ def _add_pools(routes: APIRouter, database: LoopDatabase) -> None:
     @routes.get(_POOL)
     async def get_pool(request: Request, project: str, pool: str) -> dict[str, Any]:
         """One pool."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_GET)
+        owner = await _permitted(database, request, project, Permission.POOLS_GET)
         return pool_to_json(await database.read(federation.get_pool, owner.id, pool), owner.number)
 
     @routes.patch(_POOL)
@@ -102,7 +104,7 @@ def _add_pools(routes: APIRouter, database: LoopDatabase) -> None:
         request: Request, project: str, pool: str, document: Document, mask: Mask = ""
     ) -> dict[str, Any]:
         """Change a pool."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_UPDATE)
+        owner = await _permitted(database, request, project, Permission.POOLS_UPDATE)
         changes = pool_changes(document, mask.split(",") if mask else None)
         changed = await database.write(federation.patch_pool, owner.id, pool, changes)
         return _done(pool_to_json(changed, owner.number))
@@ -110,14 +112,14 @@ def _add_pools(routes: APIRouter, database: LoopDatabase) -> None:
     @routes.delete(_POOL)
     async def delete_pool(request: Request, project: str, pool: str) -> dict[str, Any]:
         """Delete a pool; its identities may do nothing then."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_DELETE)
+        owner = await _permitted(database, request, project, Permission.POOLS_DELETE)
         gone = await database.write(federation.set_pool_deleted, owner.id, pool, deleted=True)
         return _done(pool_to_json(gone, owner.number))
 
     @routes.post(f"{_POOL}:undelete")
     async def undelete_pool(request: Request, project: str, pool: str) -> dict[str, Any]:
         """Have a deleted pool back."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_UPDATE)
+        owner = await _permitted(database, request, project, Permission.POOLS_UPDATE)
         back = await database.write(federation.set_pool_deleted, owner.id, pool, deleted=False)
         return _done(pool_to_json(back, owner.number))
 
@@ -133,7 +135,7 @@ def _add_providers(routes: APIRouter, database: LoopDatabase) -> None:
         show_deleted: Deleted = False,
     ) -> dict[str, Any]:
         """The providers of a pool, in order of their ids."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_LIST)
+        owner = await _permitted(database, request, project, Permission.POOLS_LIST)
         count = count_of(page_size)
         found = await database.read(
             federation.page_providers,
@@ -160,7 +162,7 @@ def _add_providers(routes: APIRouter, database: LoopDatabase) -> None:
         provider: Annotated[str, Query(alias="workloadIdentityPoolProviderId", max_length=100)],
     ) -> dict[str, Any]:
         """Create a provider: an issuer whose tokens are taken, and what is made of their claims."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_CREATE)
+        owner = await _permitted(database, request, project, Permission.POOLS_CREATE)
         made = Provider(owner.id, pool, provider, **provider_changes(document))
         created = await database.write(federation.create_provider, made)
         return _done(provider_to_json(created, owner.number))
@@ -170,7 +172,7 @@ def _add_providers(routes: APIRouter, database: LoopDatabase) -> None:
         request: Request, project: str, pool: str, provider: str
     ) -> dict[str, Any]:
         """One provider."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_GET)
+        owner = await _permitted(database, request, project, Permission.POOLS_GET)
         found = await database.read(federation.get_provider, owner.id, pool, provider)
         return provider_to_json(found, owner.number)
 
@@ -184,7 +186,7 @@ def _add_providers(routes: APIRouter, database: LoopDatabase) -> None:
         mask: Mask = "",
     ) -> dict[str, Any]:
         """Change a provider."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_UPDATE)
+        owner = await _permitted(database, request, project, Permission.POOLS_UPDATE)
         changes = provider_changes(document, mask.split(",") if mask else None)
         changed = await database.write(federation.patch_provider, owner.id, pool, provider, changes)
         return _done(provider_to_json(changed, owner.number))
@@ -194,7 +196,7 @@ def _add_providers(routes: APIRouter, database: LoopDatabase) -> None:
         request: Request, project: str, pool: str, provider: str
     ) -> dict[str, Any]:
         """Delete a provider; its tokens are refused then."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_DELETE)
+        owner = await _permitted(database, request, project, Permission.POOLS_DELETE)
         gone = await database.write(
             federation.set_provider_deleted, owner.id, pool, provider, deleted=True
         )
@@ -205,7 +207,7 @@ def _add_providers(routes: APIRouter, database: LoopDatabase) -> None:
         request: Request, project: str, pool: str, provider: str
     ) -> dict[str, Any]:
         """Have a deleted provider back."""
-        owner = await guard.permitted_project(request, project, Permission.POOLS_UPDATE)
+        owner = await _permitted(database, request, project, Permission.POOLS_UPDATE)
         back = await database.write(
             federation.set_provider_deleted, owner.id, pool, provider, deleted=False
         )
@@ -272,6 +274,24 @@ async def _principal(request: Request, token: str) -> Principal | None:
     except Failure:
         return None
     return None if principal == ANONYMOUS else principal
+
+
+async def _permitted(
+    database: LoopDatabase, request: Request, project: str, permission: Permission
+) -> Project:
+    found = await database.read(_find, project)
+    name = found.id if found else "-" if project.isdigit() else parse_project(project)
+    await guard.require(request, permission, Resource(name), f"projects/{project[:120]}")
+    if found is None:
+        raise Failure(Code.PROJECT_UNKNOWN, project=project)
+    return found
+
+
+def _find(tx: Transaction, project: str) -> Project | None:
+    try:
+        return projects.get(tx, project if project.isdigit() else parse_project(project))
+    except Failure:
+        return None
 
 
 def _done(response: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from customhouse.database import Transaction
     from customhouse.iam.authentication import Authenticator
-    from customhouse.iam.projects import Project
 
 
 def permitted(
@@ -55,28 +54,6 @@ async def project_of(request: Request, text: str) -> str:
     """
     authenticator: Authenticator = request.app.state.authenticator
     return await authenticator.database.read(_project, text)
-
-
-async def permitted_project(request: Request, text: str, permission: Permission) -> Project:
-    """A project, if the caller has a permission in it.
-
-    Whether it is there is told to those alone who may do something with it.
-
-    Args:
-        request: who asks.
-        text: its id or number.
-        permission: what is needed.
-
-    Raises:
-        Failure: UNAUTHORIZED, DENIED, PROJECT_INVALID, PROJECT_UNKNOWN.
-    """
-    name = await project_of(request, text)
-    await require(request, permission, Resource(name), f"projects/{text[:120]}")
-    authenticator: Authenticator = request.app.state.authenticator
-    try:
-        return await authenticator.database.read(projects.get, name)
-    except Failure as failure:
-        raise Failure(Code.PROJECT_UNKNOWN, project=text) from failure
 
 
 def _project(tx: Transaction, text: str) -> str:

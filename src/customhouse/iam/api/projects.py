@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from customhouse.errors import Code, Failure
 from customhouse.iam import projects
 from customhouse.iam.api import guard
-from customhouse.iam.api.documents import Document, text_of
+from customhouse.iam.api.documents import Document
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, token_of
 from customhouse.iam.permissions import ROOT, Permission, Principal, Resource
 from customhouse.names import parse_project, project_id
@@ -54,12 +54,12 @@ def router(database: LoopDatabase, access: Access, provisioner: Provisioner) -> 
     async def create_project(request: Request, document: Document) -> dict[str, Any]:
         """Create a project, which the caller then owns."""
         principal = await guard.require(request, Permission.PROJECTS_CREATE, ROOT)
-        project = parse_project(text_of(document, "projectId"))
+        project = parse_project(_text(document, "projectId"))
         await database.write(
             provisioner.create,
             project,
             principal,
-            name=text_of(document, "name"),
+            name=_text(document, "name"),
             labels=_labels(document),
         )
         created = await database.read(projects.get, project)
@@ -68,21 +68,21 @@ def router(database: LoopDatabase, access: Access, provisioner: Provisioner) -> 
     @routes.get("/v1/operations/cp.{number}")
     async def get_operation(request: Request, number: str) -> dict[str, Any]:
         """The creation of a project, which is done as soon as it is asked for."""
-        return _created(await guard.permitted_project(request, number, Permission.PROJECTS_GET))
+        return _created(await _permitted(request, number, Permission.PROJECTS_GET))
 
     @routes.get("/v1/projects/{project}")
     async def get_project(request: Request, project: str) -> dict[str, Any]:
         """One project, by its id or number."""
-        return to_json(await guard.permitted_project(request, project, Permission.PROJECTS_GET))
+        return to_json(await _permitted(request, project, Permission.PROJECTS_GET))
 
     @routes.put("/v1/projects/{project}")
     async def update_project(request: Request, project: str, document: Document) -> dict[str, Any]:
         """Change the name and the labels."""
-        found = await guard.permitted_project(request, project, Permission.PROJECTS_UPDATE)
+        found = await _permitted(request, project, Permission.PROJECTS_UPDATE)
         changed = await database.write(
             projects.update,
             found.id,
-            name=text_of(document, "name") or found.name,
+            name=_text(document, "name") or found.name,
             labels=_labels(document),
         )
         return to_json(changed)
@@ -90,16 +90,26 @@ def router(database: LoopDatabase, access: Access, provisioner: Provisioner) -> 
     @routes.delete("/v1/projects/{project}")
     async def delete_project(request: Request, project: str) -> dict[str, Any]:
         """Ask for deletion; for thirty days the project can be had back."""
-        found = await guard.permitted_project(request, project, Permission.PROJECTS_DELETE)
+        found = await _permitted(request, project, Permission.PROJECTS_DELETE)
         await database.write(projects.delete, found.id)
         return {}
 
     @routes.post("/v1/projects/{project}:undelete")
     async def undelete_project(request: Request, project: str) -> dict[str, Any]:
         """Have a deleted project back."""
-        found = await guard.permitted_project(request, project, Permission.PROJECTS_UNDELETE)
+        found = await _permitted(request, project, Permission.PROJECTS_UNDELETE)
         await database.write(projects.undelete, found.id)
         return {}
+
+    async def _permitted(request: Request, project: str, permission: Permission) -> Project:
+        # Whether a project is there is told to those alone who may do something with it.
+        found = await database.read(_find, project)
+        # A number that is no project's stands for one that nobody has rights in.
+        name = found.id if found else "-" if project.isdigit() else parse_project(project)
+        await guard.require(request, permission, Resource(name), f"projects/{project[:120]}")
+        if found is None:
+            raise Failure(Code.PROJECT_UNKNOWN, project=project)
+        return found
 
     return routes
 
@@ -126,6 +136,14 @@ def timestamp(microseconds: int) -> str:
     """A time as RFC 3339 has it, in UTC."""
     moment = datetime.datetime.fromtimestamp(microseconds / 1_000_000, datetime.UTC)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _find(tx: Transaction, project: str) -> Project | None:
+    try:
+        name = project if project.isdigit() else parse_project(project)
+        return projects.get(tx, name)
+    except Failure:
+        return None
 
 
 def _visible(
@@ -187,6 +205,13 @@ def _fits(project: Project, wanted: dict[str, str]) -> bool:
         value == "*" or values[name] == value if name in values else False
         for name, value in wanted.items()
     )
+
+
+def _text(document: dict[str, Any], key: str) -> str:
+    value = document.get(key, "")
+    if not isinstance(value, str):
+        raise Failure(Code.REQUEST_INVALID, reason=f"{key} is a text")
+    return value
 
 
 def _labels(document: dict[str, Any]) -> dict[str, str]:
