@@ -161,6 +161,7 @@ def _advisory_row(feed: str, advisory: Advisory, mark: bytes) -> dict[str, Any]:
 
 def _range_row(item: Any) -> dict[str, Any]:
     row = msgspec.structs.asdict(item)
+    del row["arches"]
     return row | {"severity": int(item.severity)}
 
 

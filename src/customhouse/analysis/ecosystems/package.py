@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 MAX_PACKAGES = 100_000
 """Packages that one database may list; the largest distributions have half of that to offer."""
@@ -29,6 +30,10 @@ class Package:
         source_version: version of the source package; `version` if not stated.
         licence: as the database states it, or empty (dpkg does not).
         maintainer: as the database states it, or empty.
+        vendor: who built it, as rpm's database states it, or empty.
+        module: the module and stream it was built for (rpm), such as `nodejs:12`, or empty.
+        ecosystem: the OSV ecosystem of a package of a language, such as `PyPI`; empty for one of
+            the system's, whose ecosystem the system tells.
     """
 
     name: str
@@ -38,6 +43,9 @@ class Package:
     source_version: str
     licence: str = ""
     maintainer: str = ""
+    vendor: str = ""
+    module: str = ""
+    ecosystem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +56,13 @@ class Listing:
         packages: the installed packages, in the order of the file; the same name may occur for
             several architectures.
         unreadable: number of stanzas that name no package or version that could be one.
+        owned: for names of packages the paths of their files that could be, or hold, packages of
+            a language (see `ownership`), as the database writes them but without leading slash.
     """
 
     packages: tuple[Package, ...]
     unreadable: int
+    owned: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ class Affected(msgspec.Struct, frozen=True):
     Attributes:
         ecosystem: the package's world with its release, as `Debian:12` or `Ubuntu:22.04:LTS`.
         name: the package's name in that ecosystem; of the source package for Debian, Ubuntu and
-            Alpine.
+            Alpine. In rpm's ecosystems that of the binary package; `src:NAME` for a source
+            package, and `MODULE:STREAM::` before either for one built for a module.
         introduced: the lower bound, itself affected; `BEGINNING` when every older version is.
         fixed: the upper bound, itself not affected; `UNFIXED` when there is none.
         introduced_version: the lower bound as the feed writes it; "0" for `BEGINNING`.
@@ -36,6 +37,7 @@ class Affected(msgspec.Struct, frozen=True):
         severity_source: who says so in which words; empty when `severity` is unspecified.
         status: for a range without a fix the maintainer's word for what will come of it, as
             `needed`, `deferred` or `ignored`; empty when there is none.
+        arches: the architectures it is about, as the distribution spells them; empty for all.
     """
 
     ecosystem: str
@@ -47,6 +49,7 @@ class Affected(msgspec.Struct, frozen=True):
     severity: Severity = Severity.SEVERITY_UNSPECIFIED
     severity_source: str = ""
     status: str = ""
+    arches: tuple[str, ...] = ()
 
 
 class Reference(msgspec.Struct, frozen=True):
