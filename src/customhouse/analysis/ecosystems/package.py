@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from customhouse.errors import Code, Failure
@@ -62,7 +61,7 @@ class Listing:
 
     packages: tuple[Package, ...]
     unreadable: int
-    owned: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    owned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
