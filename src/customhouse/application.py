@@ -20,7 +20,7 @@ from customhouse.analysis.imports import Importer
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, LoopDatabase
 from customhouse.errors import Code, Failure
-from customhouse.events import FeedUploaded, ManifestPushed
+from customhouse.events import AnalysisOutdated, FeedUploaded, ManifestPushed
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
 from customhouse.iam.access import Access
 from customhouse.iam.api import accounts as service_accounts
@@ -393,5 +393,6 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
+        Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
     )

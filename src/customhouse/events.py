@@ -62,4 +62,18 @@ class AdvisoriesChanged(Event, frozen=True):
     changed: int
 
 
-AnyEvent = ManifestPushed | ManifestDeleted | TagDeleted | FeedUploaded | AdvisoriesChanged
+class AnalysisOutdated(Event, frozen=True):
+    """An image was analysed by a version that found less in it than this one does."""
+
+    repository: str
+    digest: str
+
+
+AnyEvent = (
+    ManifestPushed
+    | ManifestDeleted
+    | TagDeleted
+    | FeedUploaded
+    | AdvisoriesChanged
+    | AnalysisOutdated
+)

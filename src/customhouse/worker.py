@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from customhouse.analysis import images
 from customhouse.application import incoming, subscriptions
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, now
@@ -44,8 +45,17 @@ def work(settings: Settings) -> NoReturn:
     """Work until the process is killed, at any moment: workflows go on at the next start."""
     database = Database(settings.database)
     engine = Engine(database, settings.workflow_database, subscriptions(settings, database))
+    threading.Thread(target=_renew_analyses, args=(settings,), daemon=True).start()
     threading.Thread(target=_keep_house, args=(settings,), daemon=True).start()
     engine.run()
+
+
+def _renew_analyses(settings: Settings) -> None:
+    """Have images read again by the present reader, if an older one read them."""
+    database = Database(settings.database)
+    digest = database.write(images.renew, "", _STEP)
+    while digest:
+        digest = database.write(images.renew, digest, _STEP)
 
 
 def _keep_house(settings: Settings) -> NoReturn:

@@ -82,8 +82,11 @@ def test_what_a_layer_contributes() -> None:
 
 
 def test_every_database_lies_in_a_folder_whose_links_are_kept() -> None:
-    paths = (STATUS, "usr/lib/dpkg/status.d/x", INSTALLED, f"usr/{INSTALLED}")
-    assert {database.name for database in DATABASES} == {
+    paths = (
+        *(STATUS, "usr/lib/dpkg/status.d/x", INSTALLED, f"usr/{INSTALLED}"),
+        *("var/lib/rpm/Packages", "usr/lib/sysimage/rpm/Packages.db", "usr/share/rpm/rpmdb.sqlite"),
+    )
+    assert {database.name for database in DATABASES if database.is_system} == {
         database.name for database in DATABASES for path in paths if database.matches(path)
     }
     for path in (*paths, *FILES):

@@ -138,7 +138,7 @@ def test_branches_of_alpine(version: str, repositories: str, ecosystem: str | No
         ),
         (
             'ID="rhel"\nVERSION_ID="9.4"\nPRETTY_NAME="Red Hat Enterprise Linux 9.4 (Plow)"',
-            System("rhel", "9.4", "Red Hat Enterprise Linux 9.4 (Plow)", None),
+            System("rhel", "9.4", "Red Hat Enterprise Linux 9.4 (Plow)", "Red Hat:9"),
         ),
         (
             "ID=arch\nNAME='Arch Linux'",
@@ -204,21 +204,21 @@ def test_escapes_in_quotes() -> None:
             },
             ("ubuntu", "10.04", "Ubuntu:10.04:LTS"),
         ),
-        ({"etc/redhat-release": "CentOS release 6.10 (Final)\n"}, ("centos", "6.10", None)),
+        ({"etc/redhat-release": "CentOS release 6.10 (Final)\n"}, ("centos", "6.10", "Red Hat:6")),
         (
             {"etc/redhat-release": "Red Hat Enterprise Linux Server release 6.8 (Santiago)"},
-            ("rhel", "6.8", None),
+            ("rhel", "6.8", "Red Hat:6"),
         ),
         (
             {
                 "etc/oracle-release": "Oracle Linux Server release 6.10",
                 "etc/redhat-release": "Red Hat Enterprise Linux Server release 6.10 (Santiago)",
             },
-            ("ol", "6.10", None),
+            ("ol", "6.10", "Oracle Linux:6"),
         ),
         (
             {"etc/centos-release": "CentOS Linux release 7.6.1810 (Core)"},
-            ("centos", "7.6.1810", None),
+            ("centos", "7.6.1810", "Red Hat:7"),
         ),
         ({"etc/redhat-release": "Some Linux release 7"}, ("linux", "7", None)),
         ({"etc/redhat-release": "anything"}, None),
@@ -296,8 +296,8 @@ def test_huge_files_take_no_time(repeated: str) -> None:
         ("syft/os/debian/with-point-release", "Debian:13"),
         ("trivy/debian/debian_9", "Debian:9"),
         ("trivy/debian/debian_sid", "Debian:10"),
-        ("grype/os/redhat", None),
-        ("grype/os/amazon", None),
+        ("grype/os/redhat", "Red Hat:7"),
+        ("grype/os/amazon", "Amazon Linux:2"),
         ("grype/os/raspbian", None),
     ],
 )

@@ -71,6 +71,8 @@ AFFECTED = Table(
     Column("severity", Integer, nullable=False),
     Column("severity_source", Text, nullable=False),
     Column("status", Text, nullable=False),
+    # Between blanks, as in " x86_64 aarch64 "; NULL for all.
+    Column("arches", Text),
     Index("ix_affected_package", "ecosystem", "name"),
     # A finding refers to the range that it came from: a number must not come again.
     sqlite_autoincrement=True,
@@ -161,8 +163,8 @@ def _advisory_row(feed: str, advisory: Advisory, mark: bytes) -> dict[str, Any]:
 
 def _range_row(item: Any) -> dict[str, Any]:
     row = msgspec.structs.asdict(item)
-    del row["arches"]
-    return row | {"severity": int(item.severity)}
+    arches = f" {' '.join(item.arches)} " if item.arches else None
+    return row | {"severity": int(item.severity), "arches": arches}
 
 
 def _microseconds(moment: datetime) -> int:

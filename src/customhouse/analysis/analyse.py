@@ -195,9 +195,9 @@ def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
 
 
 def _unsupported(inventory: Inventory) -> str:
-    """Why nothing can be said of an image, or the empty string."""
+    """Why nothing can be said of an image or of its system, or the empty string."""
     if not inventory.databases:
-        return "it has no package database that is known"
+        return "" if inventory.packages else "it has no package database that is known"
     if inventory.system is None:
         return "nothing in it tells which system it is"
     if inventory.system.ecosystem is None:

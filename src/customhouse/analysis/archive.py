@@ -1,7 +1,7 @@
 """Reading the tar archive of a layer as a stream, in constant memory and within hard limits.
 
-Nothing is written to disk, created or followed: an entry is a path, a kind, a size, and for a file
-its content if asked for.
+Nothing is created or followed: an entry is a path, a kind, a size, and for a file its content if
+asked for. Large contents that have to be read back and forth wait in a nameless temporary file.
 
 All forms are read in which layers occur: v7, ustar, star, pax, GNU with long names, base-256
 numbers and sparse files. Where the formats leave room, this does what container runtimes do, for
@@ -16,9 +16,11 @@ what they extract is what runs:
 
 from __future__ import annotations
 
+import io
+import tempfile
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 import msgspec
 
@@ -52,6 +54,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         headers_bytes: of all pax headers and long names.
         file_bytes: of one file whose content is read.
         files_bytes: of all files whose content is read.
+        opened_file_bytes: of one file that is opened.
+        opened_bytes: of all files that are opened.
         seconds: wall time for the whole layer.
     """
 
@@ -65,6 +69,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     headers_bytes: int = 128 * 1024**2
     file_bytes: int = 64 * 1024**2
     files_bytes: int = 256 * 1024**2
+    opened_file_bytes: int = 1024**3
+    opened_bytes: int = 8 * 1024**3
     seconds: float = 300.0
 
 
@@ -86,6 +92,8 @@ _KINDS = {
     b"5": Kind.DIRECTORY,
 }
 _ZEROS = bytes(BLOCK)
+_IN_MEMORY = 8 * 1024**2
+_COPIED = 1024**2
 
 
 @dataclass(slots=True, eq=False)
@@ -98,12 +106,14 @@ class Entry:
         kind: what it is.
         size: bytes of the content of a file, otherwise 0.
         target: of a link, as written; otherwise empty. That of a hard link is a path in the image.
+        executable: whether it is a file that anybody may run.
     """
 
     path: str
     kind: Kind
     size: int
     target: str
+    executable: bool
     _entries: Entries
 
     def read(self) -> bytes:
@@ -114,6 +124,21 @@ class Entry:
                 more than `Limits.files_bytes`; and as iterating does.
         """
         return self._entries.content(self)
+
+    def open(self, begins: bytes = b"") -> BinaryIO | None:
+        """Open the content of a file to be read back and forth, once; the caller closes it.
+
+        Args:
+            begins: with what the content has to begin.
+
+        Returns:
+            The file at its beginning, or None if it begins otherwise, or it has more than
+            `Limits.opened_file_bytes` or all that were opened more than `Limits.opened_bytes`.
+
+        Raises:
+            Failure: as iterating does.
+        """
+        return self._entries.opened(self, begins)
 
 
 def entries(stream: BinaryIO, media_type: str | None, limits: Limits) -> Entries:
@@ -159,6 +184,7 @@ class Entries:
         self._padding = 0  # bytes after it
         self._headers_bytes = 0
         self._files_bytes = 0
+        self._opened_bytes = 0
 
     def __iter__(self) -> Self:
         return self
@@ -175,8 +201,7 @@ class Entries:
 
     def content(self, entry: Entry) -> bytes:
         """Read the content of the current entry; see `Entry.read`."""
-        if entry is not self._current or entry.kind is not Kind.FILE or self._rest != entry.size:
-            raise ValueError("only the current entry can be read, if it is a file, and once")
+        self._check_unread(entry)
         limits = self._limits
         self._files_bytes += entry.size
         if entry.size > limits.file_bytes:
@@ -185,6 +210,36 @@ class Entries:
             raise exceeded(f"the files to read have more than {limits.files_bytes} bytes")
         self._rest = 0
         return self._exactly(entry.size)
+
+    def opened(self, entry: Entry, begins: bytes) -> BinaryIO | None:
+        """Open the content of the current entry; see `Entry.open`."""
+        self._check_unread(entry)
+        limits = self._limits
+        if entry.size < len(begins):
+            return None
+        head = self._exactly(len(begins))
+        self._rest -= len(head)
+        if head != begins or entry.size > limits.opened_file_bytes:
+            return None
+        self._opened_bytes += entry.size
+        if self._opened_bytes > limits.opened_bytes:
+            return None
+        file = io.BytesIO() if entry.size <= _IN_MEMORY else tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        try:
+            file.write(head)
+            while self._rest:
+                chunk = self._exactly(min(self._rest, _COPIED))
+                self._rest -= len(chunk)
+                file.write(chunk)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return cast("BinaryIO", file)
+
+    def _check_unread(self, entry: Entry) -> None:
+        if entry is not self._current or entry.kind is not Kind.FILE or self._rest != entry.size:
+            raise ValueError("only the current entry can be read, if it is a file, and once")
 
     def _entry(self) -> Entry | None:
         """Read the headers of the next entry; None if it is one to skip."""
@@ -217,6 +272,7 @@ class Entries:
             kind=kind,
             size=header.size if kind is Kind.FILE else 0,
             target=header.target.decode("utf-8", "backslashreplace") if link else "",
+            executable=kind is Kind.FILE and header.executable,
             _entries=self,
         )
 

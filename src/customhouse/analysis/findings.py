@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from customhouse.analysis.advisories import ADVISORY, AFFECTED
-from customhouse.analysis.packages import INVENTORY_PACKAGE, PACKAGE
+from customhouse.analysis.packages import INVENTORY_PACKAGE, PACKAGE, PACKAGE_NAME
 from customhouse.database import METADATA, insert, lock, now
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def match_inventory(tx: Transaction, inventory_id: int) -> None:
         INVENTORY_PACKAGE.c.inventory_id == inventory_id
     )
     lock(tx, _LOCK)
-    _match(tx, PACKAGE.c.id.in_(packages))
+    _match(tx, PACKAGE_NAME.c.package_id.in_(packages))
 
 
 def match_advisories(tx: Transaction, advisory_ids: Sequence[int]) -> None:
@@ -70,23 +70,28 @@ def _match(tx: Transaction, which: ColumnElement[bool]) -> None:
     moment = literal(now())
     matches = (
         select(
-            PACKAGE.c.id,
+            PACKAGE_NAME.c.package_id,
             AFFECTED.c.advisory_id,
             func.min(AFFECTED.c.id),
             moment,
             moment,
         )
         .select_from(
-            PACKAGE.join(
+            PACKAGE_NAME.join(
                 AFFECTED,
-                (AFFECTED.c.ecosystem == PACKAGE.c.ecosystem)
-                & (AFFECTED.c.name == PACKAGE.c.source)
-                & (AFFECTED.c.introduced <= PACKAGE.c.key)
-                & (PACKAGE.c.key < AFFECTED.c.fixed),
+                (AFFECTED.c.ecosystem == PACKAGE_NAME.c.ecosystem)
+                & (AFFECTED.c.name == PACKAGE_NAME.c.name)
+                & (AFFECTED.c.introduced <= PACKAGE_NAME.c.key)
+                & (PACKAGE_NAME.c.key < AFFECTED.c.fixed)
+                & (
+                    AFFECTED.c.arches.is_(None)
+                    | (PACKAGE_NAME.c.arch == "")
+                    | AFFECTED.c.arches.like("% " + PACKAGE_NAME.c.arch + " %")
+                ),
             )
         )
         .where(which)
-        .group_by(PACKAGE.c.id, AFFECTED.c.advisory_id)
+        .group_by(PACKAGE_NAME.c.package_id, AFFECTED.c.advisory_id)
     )
     statement = insert(tx, FINDING)
     names = ["package_id", "advisory_id", "affected_id", "created_at", "updated_at"]
@@ -140,6 +145,7 @@ def of_inventories(
             PACKAGE.c.source,
             PACKAGE.c.source_version,
             INVENTORY_PACKAGE.c.layer,
+            INVENTORY_PACKAGE.c.layer_index,
             INVENTORY_PACKAGE.c.path,
             AFFECTED.c.fixed_version,
             AFFECTED.c.severity,

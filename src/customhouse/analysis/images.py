@@ -5,10 +5,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, select
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, func, select
 
+from customhouse.analysis.layers import READER_VERSION
 from customhouse.analysis.packages import INVENTORY
 from customhouse.database import METADATA, Name, now, upsert
+from customhouse.events import AnalysisOutdated
+from customhouse.registry.manifests import MANIFEST, REPOSITORY_MANIFEST
+from customhouse.registry.repositories import REPOSITORY
+from customhouse.workflows import outbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,3 +115,31 @@ def note(
     if inventory_id is None:
         kept.add("inventory_id")  # what was found before is shown until something else is
     upsert(tx, IMAGE_ANALYSIS, ["digest"], [values], kept=kept)
+
+
+def renew(tx: Transaction, after: str, count: int) -> str:
+    """Ask for another analysis of images that an older reader read.
+
+    Args:
+        tx: the transaction.
+        after: where the call before ended; empty for the first.
+        count: of how many images at most.
+
+    Returns:
+        Where it ended; empty when there are no more.
+    """
+    rows = tx.execute(
+        select(IMAGE_ANALYSIS.c.digest, func.min(REPOSITORY.c.name).label("repository"))
+        .select_from(
+            IMAGE_ANALYSIS.join(MANIFEST, MANIFEST.c.digest == IMAGE_ANALYSIS.c.digest)
+            .join(REPOSITORY_MANIFEST)
+            .join(REPOSITORY)
+        )
+        .where(IMAGE_ANALYSIS.c.reader < READER_VERSION, IMAGE_ANALYSIS.c.digest > after)
+        .group_by(IMAGE_ANALYSIS.c.digest)
+        .order_by(IMAGE_ANALYSIS.c.digest)
+        .limit(count)
+    ).all()
+    for row in rows:
+        outbox.append(tx, AnalysisOutdated(row.repository, row.digest))
+    return rows[-1].digest if len(rows) == count else ""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from customhouse.analysis.compression import exceeded
-from customhouse.analysis.ecosystems import Package
+from customhouse.analysis.ecosystems import DATABASES, Package
 from customhouse.analysis.layers import DatabaseReading, LayerReading, parents
 from customhouse.analysis.systems import FILES, System, recognise
+from customhouse.analysis.thirdparty import is_third_party
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MAX_PACKAGES = 100_000
 """Packages that one image may have."""
 
+_SYSTEMS = frozenset(database.name for database in DATABASES if database.is_system)
 _MAX_HOPS = 10  # links that are followed on the way to a file; real ones need three
 
 
@@ -51,8 +53,8 @@ class Inventory(msgspec.Struct, frozen=True):
         system: the operating system, None if nothing tells.
         packages: in order of name, architecture and version; one that several files list is here
             once, as that of the lowest layer.
-        databases: paths of the files that list them. An image without any is not one without
-            packages: nothing is known of it.
+        databases: paths of the files that list the system's. An image without any is not one
+            without packages of its system: nothing is known of these.
         digest: `sha256:` and the hash of all of the above; equal inventories have equal ones.
     """
 
@@ -64,6 +66,9 @@ class Inventory(msgspec.Struct, frozen=True):
 
 def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
     """Apply layers one on top of the other and take stock of the result.
+
+    A file that a package of the system owns is that package, and not one of a language once more,
+    unless the package is a third party's, which no advisory of the system is about.
 
     A path whose folder is a symbolic link, in the same layer or one below, stands where the link
     leads. Whiteouts act on lower layers only.
@@ -82,17 +87,20 @@ def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
         if image.size() > MAX_PACKAGES:
             raise exceeded(f"the image has more than {MAX_PACKAGES} packages")
     databases = image.databases()
+    system = recognise(image.files())
+    owned = image.owned(system.id if system else "")
     found: dict[tuple[str, ...], InventoryPackage] = {}
     for path, database in databases:
         reader = database.reading.reader
+        if reader not in _SYSTEMS and path in owned:
+            continue
         for package in database.reading.packages:
             index = database.since[_identity(package)]
             key = (*_identity(package), reader)
             if key not in found or index < found[key].layer_index:
                 found[key] = InventoryPackage(package, reader, path, digests[index], index)
-    system = recognise(image.files())
     packages = tuple(package for _, package in sorted(found.items()))
-    paths = tuple(path for path, _ in databases)
+    paths = tuple(path for path, database in databases if database.reading.reader in _SYSTEMS)
     canonical = msgspec.json.encode((system, packages, paths))
     return Inventory(system, packages, paths, f"sha256:{hashlib.sha256(canonical).hexdigest()}")
 
@@ -133,6 +141,24 @@ class _Image:
         """Give the files of package databases, in the order of their paths."""
         contents = sorted(self._contents.items(), key=itemgetter(0))
         return [(path, content) for path, content in contents if isinstance(content, _Database)]
+
+    def owned(self, system: str) -> set[str]:
+        """Give the files that packages of the system, of third parties aside, say are theirs."""
+        readings = [database.reading for _, database in self.databases()]
+        foreign = {
+            package.name
+            for reading in readings
+            if reading.reader in _SYSTEMS
+            for package in reading.packages
+            if is_third_party(system, package)
+        }
+        return self._places(
+            path
+            for reading in readings
+            for name, paths in reading.owned.items()
+            if name not in foreign
+            for path in paths
+        )
 
     def files(self) -> dict[str, bytes]:
         """Give the contents of `systems.FILES`, links followed."""

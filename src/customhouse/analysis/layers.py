@@ -5,6 +5,8 @@ Source of the rules: OCI image specification, `layer.md`, "Applying Changesets" 
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
@@ -19,7 +21,7 @@ from customhouse.analysis.tarheader import normalize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Goes up whenever the same layer gives another reading; readings of older versions are stale."""
 
 MAX_KEPT = 100_000
@@ -43,7 +45,17 @@ _DATABASE_FOLDERS = (
     "lib/apk/db",
     "usr/lib/apk/db",
     "usr/lib/dpkg/status.d",
+    "usr/lib/sysimage/rpm",
+    "usr/share/rpm",
+    "var/lib/dpkg/info",
     "var/lib/dpkg/status.d",
+    "var/lib/rpm",
+)
+# Folders of programs and libraries that are links in some images, to others of these.
+_OTHER_FOLDERS = (
+    *("bin", "sbin", "lib", "lib32", "lib64", "libx32"),
+    *("usr/bin", "usr/sbin", "usr/lib", "usr/lib32", "usr/lib64", "usr/libx32", "usr/local"),
+    *("usr/local/bin", "usr/local/sbin", "usr/local/lib", "usr/local/lib64"),
 )
 
 
@@ -60,7 +72,8 @@ _FOLDERS = frozenset(
     for folder in parents(path)
     if folder
 )
-_LINKED = _FOLDERS | frozenset(FILES)
+_LINKED = _FOLDERS | frozenset(FILES) | frozenset(_OTHER_FOLDERS)
+_PROGRAMS = next((database for database in DATABASES if database.programs), None)
 
 
 class DatabaseReading(msgspec.Struct, frozen=True):
@@ -70,11 +83,13 @@ class DatabaseReading(msgspec.Struct, frozen=True):
         reader: name of the kind of database, one of `ecosystems.DATABASES`.
         packages: the installed packages.
         unreadable: number of stanzas that were none.
+        owned: files of packages by their names, as of `ecosystems.Listing`.
     """
 
     reader: str
     packages: tuple[Package, ...]
     unreadable: int
+    owned: Mapping[str, tuple[str, ...]] = {}
 
 
 class LayerReading(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +105,8 @@ class LayerReading(msgspec.Struct, frozen=True, kw_only=True):
             something wanted, such as `lib` to `usr/lib`.
         hard_links: of wanted paths, to paths that this layer does not have.
         folders: folders that stand at or above something wanted.
-        others: anything else that does, such as a device: there is nothing of use at these paths.
+        others: anything else that does, such as a device, and programs that tell of no packages:
+            there is nothing of use at these paths.
         removed: paths that are removed from the layers below, with all below them.
         opaque: folders whose content in the layers below is removed; the root is empty.
         entries: number of entries of the archive.
@@ -176,9 +192,12 @@ class _Layer:
         path = entry.path
         database = next((database for database in DATABASES if database.matches(path)), None)
         if database is None and path not in _LINKED:
-            return
+            if not entry.executable:
+                return
+            node = self._program(entry)
+        else:
+            node = self._node(entry, database)
         self._turn += 1
-        node = self._node(entry, database)
         if node != (Kind.DIRECTORY, ""):
             self._cuts[path] = self._turn
         if path not in self._nodes:
@@ -205,12 +224,33 @@ class _Layer:
             return Kind.SYMLINK, entry.target
         return Kind.OTHER, ""
 
-    def _database(self, entry: Entry, database: Database) -> DatabaseReading:
-        listing = database.parse(entry.read())
+    def _database(self, entry: Entry, database: Database) -> _Node:
+        if database.is_system:
+            with io.BytesIO(entry.read()) as file:
+                return self._listed(database, entry.path, file)
+        opened = entry.open()
+        if opened is None:
+            self._skipped += 1
+            return Kind.OTHER, ""
+        with opened as file:
+            return self._listed(database, entry.path, file)
+
+    def _program(self, entry: Entry) -> _Node:
+        """Look for packages that a program was made of; its path is noted in any case."""
+        opened = entry.open(_PROGRAMS.begins) if _PROGRAMS else None
+        if _PROGRAMS and opened:
+            with opened as file:
+                reading = self._listed(_PROGRAMS, entry.path, file)
+            if reading.packages or reading.unreadable:
+                return reading
+        return Kind.OTHER, ""
+
+    def _listed(self, database: Database, path: str, file: BinaryIO) -> DatabaseReading:
+        listing = database.parse(path, file)
         self._packages += len(listing.packages)
         if self._packages > MAX_KEPT:
             raise exceeded(f"it lists more than {MAX_KEPT} packages")
-        return DatabaseReading(database.name, listing.packages, listing.unreadable)
+        return DatabaseReading(database.name, listing.packages, listing.unreadable, listing.owned)
 
     def _keep(self, path: str) -> None:
         self._kept += 1

@@ -18,32 +18,53 @@ from sqlalchemy import (
     tuple_,
 )
 
-from customhouse.analysis.ecosystems import scheme_of, version_key
+from customhouse.analysis.subjects import subjects
+from customhouse.analysis.thirdparty import is_third_party
 from customhouse.database import METADATA, Name, insert, now
-from customhouse.errors import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from customhouse.analysis.ecosystems import Package
     from customhouse.analysis.inventory import Inventory
+    from customhouse.analysis.systems import System
     from customhouse.database import Transaction
 
 PACKAGE = Table(
     "package",
     METADATA,
     Column("id", Integer, primary_key=True),
+    # Of a package of the system those whose advisories count, joined by `+`; empty if none do.
     Column("ecosystem", Name, nullable=False),
     Column("name", Name, nullable=False),
     Column("version", Name, nullable=False),
     Column("arch", Name, nullable=False),
     Column("source", Name, nullable=False),
     Column("source_version", Name, nullable=False),
-    # Of the source's version, which is what advisories are about; NULL where it is no valid
-    # version, so that it matches nothing.
-    Column("key", LargeBinary),
-    UniqueConstraint("ecosystem", "name", "version", "arch", "source", "source_version"),
-    Index("ix_package_source", "ecosystem", "source"),
+    Column("module", Name, nullable=False),
+    Column("licence", Text, nullable=False),
+    UniqueConstraint(
+        "ecosystem",
+        "name",
+        "version",
+        "arch",
+        "source",
+        "source_version",
+        "module",
+        name="uq_package_identity",
+    ),
+)
+
+# The names under which advisories know a package; see `subjects`.
+PACKAGE_NAME = Table(
+    "package_name",
+    METADATA,
+    Column("package_id", Integer, ForeignKey(PACKAGE.c.id), primary_key=True),
+    Column("ecosystem", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+    Column("arch", Name, nullable=False),
+    Index("ix_package_name_name", "ecosystem", "name"),
 )
 
 INVENTORY = Table(
@@ -62,17 +83,20 @@ INVENTORY_PACKAGE = Table(
     Column("inventory_id", Integer, ForeignKey(INVENTORY.c.id), primary_key=True),
     Column("package_id", Integer, ForeignKey(PACKAGE.c.id), primary_key=True),
     Column("layer", Name, nullable=False),
+    Column("layer_index", Integer, nullable=False),
     Column("path", Text, nullable=False),
     Index("ix_inventory_package_package", "package_id"),
 )
 
 _BATCH = 1000
 _IDENTITY = (
+    PACKAGE.c.ecosystem,
     PACKAGE.c.name,
     PACKAGE.c.version,
     PACKAGE.c.arch,
     PACKAGE.c.source,
     PACKAGE.c.source_version,
+    PACKAGE.c.module,
 )
 
 
@@ -83,11 +107,10 @@ def put(tx: Transaction, inventory: Inventory) -> int:
     if number is not None:
         return int(number)
     system = inventory.system
-    ecosystem = (system.ecosystem if system else None) or ""
     values = {
         "digest": inventory.digest,
         "system": system.name if system else "",
-        "ecosystem": ecosystem,
+        "ecosystem": (system.ecosystem if system else None) or "",
         "created_at": now(),
     }
     tx.execute(insert(tx, INVENTORY).on_conflict_do_nothing(), values)
@@ -96,11 +119,17 @@ def put(tx: Transaction, inventory: Inventory) -> int:
             select(INVENTORY.c.id).where(INVENTORY.c.digest == inventory.digest)
         ).scalar_one()
     )
-    numbers = _put_packages(tx, ecosystem, [item.package for item in inventory.packages])
-    # Two databases of different kinds may list one package; the row is the first one's.
+    identities = [_identity(item.package, system) for item in inventory.packages]
+    packages = [item.package for item in inventory.packages]
+    numbers = _put_packages(tx, dict(zip(identities, packages, strict=True)))
+    # Two files may tell of one package; the row is the first one's.
     rows = {
-        numbers[_identity(item.package)]: {"layer": item.layer, "path": item.path}
-        for item in reversed(inventory.packages)
+        numbers[identity]: {
+            "layer": item.layer,
+            "layer_index": item.layer_index,
+            "path": item.path,
+        }
+        for identity, item in zip(reversed(identities), reversed(inventory.packages), strict=True)
     }
     if rows:
         tx.execute(
@@ -110,54 +139,51 @@ def put(tx: Transaction, inventory: Inventory) -> int:
     return number
 
 
-def _identity(package: Package) -> tuple[str, ...]:
+def _identity(package: Package, system: System | None) -> tuple[str, ...]:
+    ecosystem = package.ecosystem
+    if not ecosystem and system and system.ecosystem and not is_third_party(system.id, package):
+        ecosystem = "+".join((system.ecosystem, *system.also))
     return (
+        ecosystem,
         package.name,
         package.version,
         package.arch,
         package.source,
         package.source_version,
+        package.module,
     )
 
 
 def _put_packages(
-    tx: Transaction, ecosystem: str, packages: Sequence[Package]
+    tx: Transaction, packages: Mapping[tuple[str, ...], Package]
 ) -> dict[tuple[str, ...], int]:
     """The numbers of package versions, those that were not there inserted."""
-    scheme = scheme_of(ecosystem)
-    distinct = {_identity(package): package for package in packages}
-    identities = list(distinct)
+    identities = list(packages)
     numbers: dict[tuple[str, ...], int] = {}
     for start in range(0, len(identities), _BATCH):
         batch = identities[start : start + _BATCH]
-        tx.execute(
-            insert(tx, PACKAGE).on_conflict_do_nothing(),
-            [
-                {
-                    "ecosystem": ecosystem,
-                    "name": package.name,
-                    "version": package.version,
-                    "arch": package.arch,
-                    "source": package.source,
-                    "source_version": package.source_version,
-                    "key": _key(scheme, package.source_version),
-                }
-                for package in map(distinct.__getitem__, batch)
-            ],
-        )
-        rows = tx.execute(
-            select(PACKAGE.c.id, *_IDENTITY).where(
-                PACKAGE.c.ecosystem == ecosystem, tuple_(*_IDENTITY).in_(batch)
-            )
-        )
-        numbers.update({tuple(row[1:]): row.id for row in rows})
+        known = _numbers(tx, batch)
+        new = [identity for identity in batch if identity not in known]
+        if new:
+            rows = [
+                dict(zip((column.name for column in _IDENTITY), identity, strict=True))
+                | {"licence": packages[identity].licence}
+                for identity in new
+            ]
+            tx.execute(insert(tx, PACKAGE).on_conflict_do_nothing(), rows)
+            known |= _numbers(tx, new)
+            names = [
+                {"package_id": known[identity], **subject._asdict()}
+                for identity in new
+                if identity[0]
+                for subject in subjects(packages[identity], identity[0].split("+"))
+            ]
+            if names:
+                tx.execute(insert(tx, PACKAGE_NAME).on_conflict_do_nothing(), names)
+        numbers |= known
     return numbers
 
 
-def _key(scheme: str | None, version: str) -> bytes | None:
-    if scheme is None:
-        return None
-    try:
-        return version_key(scheme, version)
-    except Failure:
-        return None
+def _numbers(tx: Transaction, identities: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    rows = tx.execute(select(PACKAGE.c.id, *_IDENTITY).where(tuple_(*_IDENTITY).in_(identities)))
+    return {tuple(row[1:]): int(row.id) for row in rows}

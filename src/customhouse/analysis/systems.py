@@ -27,6 +27,8 @@ FILES: tuple[str, ...] = (
     "etc/oracle-release",
     "etc/centos-release",
     "etc/redhat-release",
+    "etc/system-release",
+    "var/lib/ubuntu-advantage/status.json",
 )
 """Paths inside an image (no leading slash, links resolved) whose contents `recognise` wants."""
 
@@ -47,12 +49,14 @@ class System:
         name: for people, such as `Debian GNU/Linux 12 (bookworm)`.
         ecosystem: OSV ecosystem of its packages, such as `Debian:12`; None if there are no
             advisories in that form for it, or its release is not known.
+        also: further ecosystems whose advisories count, such as `Ubuntu:Pro:22.04:LTS`.
     """
 
     id: str
     version: str
     name: str
     ecosystem: str | None
+    also: tuple[str, ...] = ()
 
 
 def recognise(files: Mapping[str, bytes]) -> System | None:
@@ -113,7 +117,7 @@ def _older(texts: Mapping[str, str]) -> dict[str, str] | None:
     alpine = shown(texts.get("etc/alpine-release", ""))
     if alpine[:1].isdigit():
         return {"ID": "alpine", "NAME": "Alpine Linux", "VERSION_ID": alpine}
-    for path in ("etc/oracle-release", "etc/centos-release", "etc/redhat-release"):
+    for path in _RED_HAT_FILES:
         sentence = _RELEASE(texts.get(path, ""))
         if sentence:
             return {
@@ -127,6 +131,12 @@ def _older(texts: Mapping[str, str]) -> dict[str, str] | None:
     return None
 
 
+_RED_HAT_FILES = (
+    "etc/oracle-release",
+    "etc/centos-release",
+    "etc/redhat-release",
+    "etc/system-release",
+)
 _RELEASE = re.compile(r"\s*([A-Z][\w. -]{0,100}?) release ([0-9]{1,4}(?:\.[0-9]{1,6})*).*").match
 _RED_HATS = (
     ("CentOS", "centos"),
@@ -136,6 +146,7 @@ _RED_HATS = (
     ("AlmaLinux", "almalinux"),
     ("Rocky", "rocky"),
     ("Red Hat", "rhel"),
+    ("Amazon", "amzn"),
     ("", "linux"),
 )
 _NOT_IN_ID = re.compile(r"[^a-z0-9._-]+").sub
@@ -145,6 +156,7 @@ def _system(release: Mapping[str, str], texts: Mapping[str, str]) -> System:
     id_ = _NOT_IN_ID("-", release["ID"].lower()).strip("-") or "linux"
     version = release.get("VERSION_ID", "")
     ecosystem: str | None = None
+    also: tuple[str, ...] = ()
     if id_ == "debian":
         older = shown(texts.get("etc/debian_version", ""))
         codename = release.get("VERSION_CODENAME", "")
@@ -154,16 +166,68 @@ def _system(release: Mapping[str, str], texts: Mapping[str, str]) -> System:
         version = version or older or codename
     elif id_ == "ubuntu":
         ecosystem = _ubuntu(version)
+        if ecosystem and _has_pro(texts.get(_PRO, "")):
+            also = (ecosystem.replace("Ubuntu:", "Ubuntu:Pro:", 1),)
     elif id_ == "alpine":
         version = version or shown(texts.get("etc/alpine-release", ""))
         branch = _alpine_branch(version, texts.get("etc/apk/repositories", ""))
         ecosystem = branch and f"Alpine:{branch}"
+    elif id_ in _BY_MAJOR:
+        ecosystem = _by_major(id_, version)
     else:
-        ecosystem = _ROLLING.get(id_)
+        ecosystem = _ROLLING.get(id_) or _suse(id_, release)
     name = release.get("PRETTY_NAME") or " ".join(
         filter(None, (release.get("NAME") or id_, version))
     )
-    return System(id=id_, version=version, name=name, ecosystem=ecosystem)
+    return System(id=id_, version=version, name=name, ecosystem=ecosystem, also=also)
+
+
+# Of Red Hat's family, whose advisories are about a major version. CentOS is judged by Red Hat's.
+_BY_MAJOR: Mapping[str, str] = MappingProxyType(
+    {
+        "rhel": "Red Hat",
+        "centos": "Red Hat",
+        "almalinux": "AlmaLinux",
+        "rocky": "Rocky Linux",
+        "ol": "Oracle Linux",
+        "amzn": "Amazon Linux",
+    }
+)
+_MAJOR = re.compile(r"([0-9]{1,4})(?:\.[0-9]{1,6})*").fullmatch
+
+
+def _by_major(id_: str, version: str) -> str | None:
+    """Name the ecosystem of a major version; Amazon Linux 1 counts its releases by months."""
+    match = _MAJOR(version)
+    if not match:
+        return None
+    major = match[1]
+    if id_ == "amzn" and int(major) in range(2011, 2019):
+        major = "1"
+    return f"{_BY_MAJOR[id_]}:{int(major)}"
+
+
+def _suse(id_: str, release: Mapping[str, str]) -> str | None:
+    """Name SUSE's ecosystem: what the system calls itself, without the vendor's word."""
+    name = release.get("PRETTY_NAME", "")
+    if id_ == "opensuse-tumbleweed":
+        return "openSUSE:Tumbleweed"
+    if id_ == "opensuse-leap":
+        return f"openSUSE:Leap {release.get('VERSION_ID', '')}"
+    if id_.startswith("sle") and name.startswith("SUSE "):
+        return f"SUSE:{name.removeprefix('SUSE ')}"
+    return None
+
+
+_PRO = "var/lib/ubuntu-advantage/status.json"
+_PRO_ENABLED = re.compile(
+    r'\{[^{}]*"name"\s*:\s*"esm-(?:infra|apps)"[^{}]*"status"\s*:\s*"enabled"[^{}]*\}'
+).search
+
+
+def _has_pro(status: str) -> bool:
+    """Tell whether Ubuntu Pro's security updates are switched on."""
+    return bool(_PRO_ENABLED(status))
 
 
 # Systems with one stream of packages and advisories, whatever their version says.

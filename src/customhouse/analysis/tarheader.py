@@ -34,6 +34,7 @@ class Header:
         name: as written.
         target: of a link, as written.
         sparse: whether the data is not the content but parts of it.
+        executable: whether anybody may run it.
     """
 
     flag: bytes
@@ -41,6 +42,7 @@ class Header:
     name: bytes
     target: bytes
     sparse: bool
+    executable: bool
 
 
 def verify(block: bytes, place: str) -> None:
@@ -137,7 +139,14 @@ def header(block: bytes, records: dict[bytes, bytes]) -> Header:
         name=name,
         target=records.get(b"linkpath") or text(block[157:257]),
         sparse=flag == b"S" or any(key.startswith(_PAX_SPARSE) for key in records),
+        executable=_is_executable(block[100:108]),
     )
+
+
+def _is_executable(mode: bytes) -> bool:
+    """Tell it from the mode, of which nothing else is wanted; one that is no number has none."""
+    digits = mode.strip(b"\0 ")
+    return _OCTAL.issuperset(digits) and bool(int(digits or b"0", 8) & 0o111)
 
 
 def text(field: bytes) -> bytes:

@@ -247,8 +247,67 @@ semver_versions = st.builds(
     st.sampled_from(["", "+incompatible", "+20130313144700"]),
 )
 
+# The order of rpmio/rpmvercmp.cc in rpm
+
+
+def _rpm_part(a: str, b: str) -> int:
+    letters_or_digits = re.compile("[0-9]+|[A-Za-z]+")
+    while True:
+        a, b = (re.sub(r"^[^0-9A-Za-z~^]+", "", text) for text in (a, b))
+        if a[:1] == "~" or b[:1] == "~":
+            if a[:1] != b[:1]:
+                return -1 if a[:1] == "~" else 1
+            a, b = a[1:], b[1:]
+            continue
+        if a[:1] == "^" or b[:1] == "^":
+            if a[:1] == b[:1]:
+                a, b = a[1:], b[1:]
+                continue
+            if not a or not b:
+                return sign(bool(a), bool(b))
+            return -1 if a[:1] == "^" else 1
+        if not a or not b:
+            return sign(bool(a), bool(b))
+        first, second = letters_or_digits.match(a), letters_or_digits.match(b)
+        assert first
+        assert second
+        one, other = first[0], second[0]
+        if one.isdigit() != other.isdigit():
+            return 1 if one.isdigit() else -1
+        order = sign(int(one), int(other)) if one.isdigit() else sign(one, other)
+        if order:
+            return order
+        a, b = a[len(one) :], b[len(other) :]
+
+
+def rpm(a: str, b: str) -> int:
+    """Compare as rpm's `rpmverCmp` does; a missing release is below every other."""
+    parts = []
+    for version in (a, b):
+        epoch, colon, rest = version.partition(":")
+        epoch, rest = (epoch, rest) if colon else ("0", version)
+        upstream, hyphen, release = rest.partition("-")
+        parts.append((int(epoch), upstream, release if hyphen else None))
+    (epoch_a, upstream_a, release_a), (epoch_b, upstream_b, release_b) = parts
+    order = sign(epoch_a, epoch_b) or _rpm_part(upstream_a, upstream_b)
+    if order or (release_a is None and release_b is None):
+        return order
+    if release_a is None or release_b is None:
+        return -1 if release_a is None else 1
+    return _rpm_part(release_a, release_b)
+
+
+_rpm_texts = st.text("0019azAZ~^._+", min_size=1, max_size=8)
+rpm_versions = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "", "0:", "1:", "00:", "12:"]),
+    _rpm_texts,
+    st.one_of(st.just(""), _rpm_texts.map("-{}".format)),
+)
+
 SCHEMES: dict[str, tuple[Callable[[str, str], int], st.SearchStrategy[str]]] = {
     "dpkg": (dpkg, dpkg_versions),
     "apk": (apk, apk_versions),
     "semver": (semver, semver_versions),
+    "rpm": (rpm, rpm_versions),
 }

@@ -80,8 +80,8 @@ def test_the_length_of_a_version_is_bounded(scheme: str) -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(Failure, match="1 is not a valid rpm version"):
-        version_key("rpm", "1")
+    with pytest.raises(Failure, match="1 is not a valid portage version"):
+        version_key("portage", "1")
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_an_unknown_scheme_is_refused() -> None:
         ("SwiftURL", "semver"),
         ("PyPI", None),
         ("Maven:https://maven.google.com", None),
-        ("Red Hat:enterprise_linux:9::appstream", None),
-        ("AlmaLinux:9", None),
+        ("Red Hat:enterprise_linux:9::appstream", "rpm"),
+        ("AlmaLinux:9", "rpm"),
         ("debian:12", None),
         ("Debianish", None),
         ("", None),
@@ -118,8 +118,8 @@ def test_the_scheme_of_an_ecosystem(ecosystem: str, scheme: str | None) -> None:
 
 
 def test_the_tables_are_closed_and_agree() -> None:
-    assert [database.name for database in DATABASES] == ["dpkg", "apk"]
-    assert all(database.name in SCHEMES for database in DATABASES)
+    assert [database.name for database in DATABASES][:3] == ["dpkg", "apk", "rpm"]
+    assert all(database.name in SCHEMES for database in DATABASES if database.is_system)
     with pytest.raises(TypeError):
         SCHEMES["other"] = str.encode  # type: ignore[index]  # that it cannot be is the point
 
@@ -145,6 +145,11 @@ def test_the_tables_are_closed_and_agree() -> None:
         ("lib/apk/db/installed", ["apk"]),
         ("usr/lib/apk/db/installed", ["apk"]),
         ("lib/apk/db/scripts.tar", []),
+        ("var/lib/rpm/Packages", ["rpm"]),
+        ("usr/lib/sysimage/rpm/Packages.db", ["rpm"]),
+        ("usr/share/rpm/rpmdb.sqlite", ["rpm"]),
+        ("var/lib/rpm/rpmdb.sqlite-wal", []),
+        ("var/lib/rpm/Name", []),
         ("lib/apk/db/installed/x", []),
         ("", []),
     ],

@@ -17,7 +17,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from customhouse.analysis.ecosystems import apk, dpkg, semver
+from customhouse.analysis.ecosystems import apk, dpkg, rpm, semver
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
 from customhouse.analysis.ecosystems.package import Database, Listing, Package
 
@@ -35,10 +35,10 @@ __all__ = [
     "version_key",
 ]
 
-DATABASES: tuple[Database, ...] = (dpkg.DATABASE, apk.DATABASE)
+DATABASES: tuple[Database, ...] = (dpkg.DATABASE, apk.DATABASE, rpm.DATABASE)
 
 SCHEMES: Mapping[str, Callable[[str], bytes]] = MappingProxyType(
-    {dpkg.SCHEME: dpkg.key, apk.SCHEME: apk.key, semver.SCHEME: semver.key}
+    {dpkg.SCHEME: dpkg.key, apk.SCHEME: apk.key, rpm.SCHEME: rpm.key, semver.SCHEME: semver.key}
 )
 
 # By the name before the first colon. Source: OSV schema, "Defined Ecosystems"; osv.dev orders
@@ -54,6 +54,16 @@ _SCHEME_OF: Mapping[str, str] = MappingProxyType(
         "Chainguard": apk.SCHEME,
         "MinimOS": apk.SCHEME,
         "Wolfi": apk.SCHEME,
+        "AlmaLinux": rpm.SCHEME,
+        "Amazon Linux": rpm.SCHEME,
+        "Azure Linux": rpm.SCHEME,
+        "Mageia": rpm.SCHEME,
+        "Oracle Linux": rpm.SCHEME,
+        "Red Hat": rpm.SCHEME,
+        "Rocky Linux": rpm.SCHEME,
+        "SUSE": rpm.SCHEME,
+        "openEuler": rpm.SCHEME,
+        "openSUSE": rpm.SCHEME,
         "Bitnami": semver.SCHEME,
         "Go": semver.SCHEME,
         "Hex": semver.SCHEME,

@@ -18,6 +18,7 @@ from customhouse.analysis.ecosystems.package import (
     listing,
     shown,
     too_many,
+    whole,
 )
 
 SCHEME = "apk"
@@ -166,4 +167,4 @@ def parse(content: bytes) -> Listing:
     return listing(SCHEME, packages, len(packages), unreadable)
 
 
-DATABASE = Database(SCHEME, matches, parse)
+DATABASE = Database(SCHEME, matches, whole(parse))

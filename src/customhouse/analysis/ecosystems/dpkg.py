@@ -18,6 +18,7 @@ from customhouse.analysis.ecosystems.package import (
     listing,
     shown,
     too_many,
+    whole,
 )
 
 SCHEME = "dpkg"
@@ -170,4 +171,4 @@ def _source(field: str, name: str, version: str) -> tuple[str, str]:
     return match[1], stated if stated and _PLAIN(stated) else version
 
 
-DATABASE = Database(SCHEME, matches, parse)
+DATABASE = Database(SCHEME, matches, whole(parse))

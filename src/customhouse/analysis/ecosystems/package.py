@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from customhouse.errors import Code, Failure
 
@@ -66,20 +66,37 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A kind of package database.
+    """A kind of file that tells of packages.
 
     Attributes:
-        name: of the kind, which is also the name of the version scheme of its packages.
-        matches: tells whether a path inside an image (normalized, no leading slash) is a file of
-            such a database. An image may have several; their packages add up.
-        parse: reads the content of one such file. Raises `Failure` with `ARCHIVE_CORRUPT` if
-            nothing in it can be read though it is not empty, with `ARCHIVE_LIMIT` if it lists
-            more than `MAX_PACKAGES` packages.
+        name: of the kind; of a system's database also that of the version scheme of its packages.
+        matches: tells whether a path inside an image (normalized, no leading slash) is such a
+            file. An image may have several; their packages add up.
+        parse: reads one such file, given its path and its content at its beginning. One of a
+            system raises `Failure` with `ARCHIVE_CORRUPT` if nothing in it can be read though it
+            is not empty, with `ARCHIVE_LIMIT` if it lists more than `MAX_PACKAGES` packages; one
+            of a language never raises.
+        is_system: whether it is the operating system's, without which nothing is known of it.
+        programs: whether it is about programs: files that can be run and begin with `begins`.
+        begins: the first bytes of such a file.
     """
 
     name: str
     matches: Callable[[str], bool]
-    parse: Callable[[bytes], Listing]
+    parse: Callable[[str, BinaryIO], Listing]
+    is_system: bool = True
+    programs: bool = False
+    begins: bytes = b""
+
+
+def whole(parse: Callable[[bytes], Listing]) -> Callable[[str, BinaryIO], Listing]:
+    """Make a reader of a file out of one of its content."""
+    return lambda _, file: parse(file.read())
+
+
+def content(parse: Callable[[str, bytes], Listing]) -> Callable[[str, BinaryIO], Listing]:
+    """Make a reader of a file out of one of its path and content."""
+    return lambda path, file: parse(path, file.read())
 
 
 def listing(database: str, packages: list[Package], readable: int, unreadable: int) -> Listing:
