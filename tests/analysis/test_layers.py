@@ -69,6 +69,7 @@ def test_what_a_layer_contributes() -> None:
     assert names == {
         STATUS: [("bash", "5.2"), ("dash", "0.5")],
         f"{STATUS}.d/base": [("base", "1")],
+        f"{STATUS}.d/base.md5sums": [],
         INSTALLED: [("musl", "1.1.24")],
     }
     assert layer.databases[STATUS].reader == "dpkg"

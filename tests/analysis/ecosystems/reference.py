@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from customhouse.errors import Failure
 
@@ -305,9 +306,28 @@ rpm_versions = st.builds(
     st.one_of(st.just(""), _rpm_texts.map("-{}".format)),
 )
 
+# PEP 440, as the library that installers use reads it
+
+
+def pep440(a: str, b: str) -> int:
+    """Compare as `packaging` does."""
+    one, other = Version(a), Version(b)
+    return (one > other) - (one < other)
+
+
+pep440_versions = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(["", "", "1!", "v"]),
+    st.lists(st.sampled_from(["0", "1", "00", "10", "9"]), min_size=1, max_size=4).map(".".join),
+    st.sampled_from(["", "", "a1", "b", "rc2", "-alpha.1"]),
+    st.sampled_from(["", "", ".post1", "-1", ".dev0", ".dev3"]),
+    st.sampled_from(["", "", "+l", "+1.a", "+2"]),
+)
+
 SCHEMES: dict[str, tuple[Callable[[str, str], int], st.SearchStrategy[str]]] = {
     "dpkg": (dpkg, dpkg_versions),
     "apk": (apk, apk_versions),
     "semver": (semver, semver_versions),
     "rpm": (rpm, rpm_versions),
+    "pep440": (pep440, pep440_versions),
 }

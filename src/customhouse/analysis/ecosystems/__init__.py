@@ -17,7 +17,16 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from customhouse.analysis.ecosystems import apk, dpkg, rpm, semver
+from customhouse.analysis.ecosystems import (
+    apk,
+    dpkg,
+    golang,
+    node,
+    pep440,
+    python,
+    rpm,
+    semver,
+)
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
 from customhouse.analysis.ecosystems.package import Database, Listing, Package
 
@@ -35,10 +44,24 @@ __all__ = [
     "version_key",
 ]
 
-DATABASES: tuple[Database, ...] = (dpkg.DATABASE, apk.DATABASE, rpm.DATABASE)
+DATABASES: tuple[Database, ...] = (
+    dpkg.DATABASE,
+    apk.DATABASE,
+    rpm.DATABASE,
+    dpkg.FILES,
+    python.DATABASE,
+    node.DATABASE,
+    golang.DATABASE,
+)
 
 SCHEMES: Mapping[str, Callable[[str], bytes]] = MappingProxyType(
-    {dpkg.SCHEME: dpkg.key, apk.SCHEME: apk.key, rpm.SCHEME: rpm.key, semver.SCHEME: semver.key}
+    {
+        dpkg.SCHEME: dpkg.key,
+        apk.SCHEME: apk.key,
+        rpm.SCHEME: rpm.key,
+        semver.SCHEME: semver.key,
+        pep440.SCHEME: pep440.key,
+    }
 )
 
 # By the name before the first colon. Source: OSV schema, "Defined Ecosystems"; osv.dev orders
@@ -64,6 +87,7 @@ _SCHEME_OF: Mapping[str, str] = MappingProxyType(
         "SUSE": rpm.SCHEME,
         "openEuler": rpm.SCHEME,
         "openSUSE": rpm.SCHEME,
+        "PyPI": pep440.SCHEME,
         "Bitnami": semver.SCHEME,
         "Go": semver.SCHEME,
         "Hex": semver.SCHEME,

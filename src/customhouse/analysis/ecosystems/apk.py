@@ -7,9 +7,12 @@ the fields of the database, which are those of the repository's index followed b
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
+from customhouse.analysis.ecosystems import ownership
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
 from customhouse.analysis.ecosystems.package import (
+    MAX_FILES,
     MAX_PACKAGES,
     MAX_TEXT,
     Database,
@@ -20,6 +23,9 @@ from customhouse.analysis.ecosystems.package import (
     too_many,
     whole,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCHEME = "apk"
 
@@ -117,6 +123,7 @@ def _natural(text: str) -> str:
 _FILES = frozenset(("lib/apk/db/installed", "usr/lib/apk/db/installed"))
 
 _BLANK = re.compile(r"\n[ \t\n]*\n").split
+_FILES_OF = re.compile(r"^([FR]):(.*)$", re.MULTILINE).findall
 _FIELDS = re.compile(r"^([PVAoLm]):(.*)$", re.MULTILINE).findall
 # A virtual package (apk add --virtual .build) begins with a dot.
 _NAME = re.compile(rf"[0-9A-Za-z._][0-9A-Za-z+._-]{{0,{MAX_TEXT - 1}}}").fullmatch
@@ -140,6 +147,7 @@ def parse(content: bytes) -> Listing:
     if "\r" in text:
         text = text.replace("\r\n", "\n")
     packages: list[Package] = []
+    owned: dict[str, tuple[str, ...]] = {}
     unreadable = 0
     for stanza in _BLANK(text):
         if not stanza or stanza.isspace():
@@ -164,7 +172,20 @@ def parse(content: bytes) -> Listing:
                 maintainer=shown(fields.get("m", "")),
             )
         )
-    return listing(SCHEME, packages, len(packages), unreadable)
+        if files := tuple(_owned(stanza)):
+            owned[name] = files[:MAX_FILES]
+    found = listing(SCHEME, packages, len(packages), unreadable)
+    return Listing(found.packages, found.unreadable, owned)
+
+
+def _owned(stanza: str) -> Iterator[str]:
+    """Give the files of a package that may hold others: each after the folder that it is in."""
+    folder = ""
+    for kind, name in _FILES_OF(stanza):
+        if kind == "F":
+            folder = name
+        elif ownership.may_hold(path := f"{folder}/{name}".lstrip("/")):
+            yield path
 
 
 DATABASE = Database(SCHEME, matches, whole(parse))

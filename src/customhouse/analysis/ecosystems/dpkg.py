@@ -7,19 +7,26 @@ deb-control(5) for the database. Distroless images have one file a package in `s
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
+from customhouse.analysis.ecosystems import ownership
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
 from customhouse.analysis.ecosystems.package import (
+    MAX_FILES,
     MAX_PACKAGES,
     MAX_TEXT,
     Database,
     Listing,
     Package,
+    content_of,
     listing,
     shown,
     too_many,
     whole,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SCHEME = "dpkg"
 
@@ -172,3 +179,26 @@ def _source(field: str, name: str, version: str) -> tuple[str, str]:
 
 
 DATABASE = Database(SCHEME, matches, whole(parse))
+
+_LIST = re.compile(r"var/lib/dpkg/info/([^/:]+)(?::[^/]+)?\.list").fullmatch
+_SUMS = re.compile(r"(?:var|usr)/lib/dpkg/status\.d/([^/]+)\.md5sums").fullmatch
+_SUM = re.compile(r"[0-9a-f]{32}  ?(.*)").fullmatch
+
+
+def lists_files(path: str) -> bool:
+    """Tell whether a path inside an image is the list of a package's files."""
+    return bool(_LIST(path) or _SUMS(path))
+
+
+def parse_files(path: str, content: bytes) -> Listing:
+    """Read which files a package has: dpkg's list, or the checksums of a distroless image."""
+    lines: Iterable[str] = content.decode("utf-8", "replace").splitlines()
+    named = _LIST(path) or _SUMS(path)
+    if _SUMS(path):
+        lines = (match[1] for match in map(_SUM, lines) if match)
+    name = named[1] if named else ""
+    owned = tuple(filter(ownership.may_hold, (line.lstrip("/") for line in lines)))
+    return Listing((), 0, {name: owned[:MAX_FILES]} if owned and _NAME(name) else {})
+
+
+FILES = Database("dpkg-files", lists_files, content_of(parse_files), is_system=False)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MAX_PACKAGES = 100_000
 """Packages that one database may list; the largest distributions have half of that to offer."""
 
+MAX_FILES = 20_000
+"""Files of one package that are remembered as its own."""
+
 MAX_TEXT = 256
 """Characters that are kept of any one field of a package."""
 
@@ -94,7 +97,7 @@ def whole(parse: Callable[[bytes], Listing]) -> Callable[[str, BinaryIO], Listin
     return lambda _, file: parse(file.read())
 
 
-def content(parse: Callable[[str, bytes], Listing]) -> Callable[[str, BinaryIO], Listing]:
+def content_of(parse: Callable[[str, bytes], Listing]) -> Callable[[str, BinaryIO], Listing]:
     """Make a reader of a file out of one of its path and content."""
     return lambda path, file: parse(path, file.read())
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from customhouse.analysis.ecosystems import ownership, rpmdb
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
 from customhouse.analysis.ecosystems.package import (
+    MAX_FILES,
     MAX_PACKAGES,
     MAX_TEXT,
     Database,
@@ -134,7 +135,7 @@ def parse(content: bytes) -> Listing:
             raise too_many(SCHEME)
         packages.append(package)
         if files:
-            owned[package.name] = owned.get(package.name, ()) + files
+            owned[package.name] = (owned.get(package.name, ()) + files)[:MAX_FILES]
     found = listing(SCHEME, packages, readable, unreadable)
     return Listing(found.packages, found.unreadable, owned)
 

@@ -19,9 +19,12 @@ NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     """Make the tables of packages anew."""
-    replace = "always" if op.get_bind().dialect.name == "sqlite" else "never"
-    options = {"sqlite_autoincrement": True}
-    with op.batch_alter_table("affected", recreate=replace, table_kwargs=options) as batch:
+    # SQLite writes a column that is added into the last line of the table's text.
+    with op.batch_alter_table(
+        "affected",
+        recreate="always" if op.get_bind().dialect.name == "sqlite" else "never",
+        table_kwargs={"sqlite_autoincrement": True},
+    ) as batch:
         batch.add_column(sa.Column("arches", sa.Text(), nullable=True))
     op.execute(
         "UPDATE image_analysis SET inventory_id = NULL, reader = 0, error = '', status = 'PENDING'"
