@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from sqlalchemy import func, select
 
 from customhouse.analysis import advisories, findings, packages
 from customhouse.analysis.advisories import AFFECTED
+from customhouse.analysis.ecosystems import Package
 from customhouse.analysis.findings import FINDING
 from customhouse.analysis.inventory import InventoryPackage
 from customhouse.analysis.packages import INVENTORY_PACKAGE, PACKAGE, PACKAGE_NAME
@@ -23,13 +26,14 @@ from tests.analysis.stored import (
     load,
     names,
     package,
+    parsed_document,
     store_image,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
 
-    from customhouse.database import Database
+    from customhouse.database import Database, Transaction
 
 FROM_THE_FIRST = {"introduced": "0"}
 SED = package("sed=4.9-1")
@@ -261,3 +265,111 @@ def test_versions_that_are_none_are_kept_without_a_key(database: Database) -> No
         )
         == number
     )
+
+
+def rpm(text: str, source: str = "", *, module: str = "", arch: str = "x86_64") -> Package:
+    """A package of rpm `NAME=VERSION`."""
+    name, _, version = text.partition("=")
+    source_name, _, source_version = (source or text).partition("=")
+    return Package(name, version, arch, source_name, source_version, module=module)
+
+
+def test_rpm_is_matched_by_its_own_name_and_its_source(database: Database) -> None:
+    """AlmaLinux names binary packages, Rocky Linux source packages, which have no epoch."""
+    image = (
+        rpm("perl-Errno=0:1.28-422.el8", "perl=5.26.3-422.el8"),
+        rpm("npm=1:6.14-1.module_el8", "nodejs=14.1-1.module_el8", module="nodejs:14"),
+        rpm("nodejs=12.0-1.el8", "nodejs=12.0-1.el8"),
+    )
+    rocky = store_image(database, inventory(*image, ecosystem="Rocky Linux:8"))
+    alma = store_image(database, inventory(*image, ecosystem="AlmaLinux:8"))
+    modular = "2:99-1.module_el8"
+
+    def about(name: str, fixed: str = "", *, ecosystem: str = "AlmaLinux:8") -> dict[str, Any]:
+        events = (FROM_THE_FIRST, {"fixed": fixed}) if fixed else (FROM_THE_FIRST,)
+        return affects(name, *events, ecosystem=ecosystem)
+
+    rocky_8 = partial(about, ecosystem="Rocky Linux:8")
+    load(
+        database,
+        advisory(
+            "RLSA-1",
+            affects(
+                "perl", FROM_THE_FIRST, {"fixed": "4:5.26.3-422.el8"}, ecosystem="Rocky Linux:8"
+            ),
+        ),
+        advisory(
+            "RLSA-2",
+            affects(
+                "perl", FROM_THE_FIRST, {"fixed": "4:5.26.3-423.el8"}, ecosystem="Rocky Linux:8"
+            ),
+        ),
+        advisory("RLSA-3", rocky_8("perl-Errno")),
+        advisory(
+            "ALSA-1",
+            affects(
+                "perl-Errno", FROM_THE_FIRST, {"fixed": "0:1.28-423.el8"}, ecosystem="AlmaLinux:8"
+            ),
+        ),
+        advisory("ALSA-2", about("perl")),
+        advisory(
+            "ALSA-3",
+            about("npm", modular),
+            about("nodejs", modular),
+            summary="Moderate: nodejs:14 security update",
+        ),
+        advisory(
+            "ALSA-4",
+            about("npm", modular),
+            summary="Moderate: nodejs:12 security update",
+        ),
+    )
+    assert names(found_in(database, rocky)) == [("RLSA-2", "perl-Errno")]
+    assert names(found_in(database, alma)) == [("ALSA-1", "perl-Errno"), ("ALSA-3", "npm")]
+
+
+def test_an_advisory_can_be_about_some_architectures(database: Database) -> None:
+    image = (
+        rpm("a=1-1", arch="x86_64"),
+        rpm("a=1-1", arch="aarch64"),
+        rpm("a=1-1", arch="noarch"),
+    )
+    number = store_image(database, inventory(*image, ecosystem="AlmaLinux:8"))
+    document = advisory("ALSA-1", affects("a", FROM_THE_FIRST, ecosystem="AlmaLinux:8"))
+    parsed = parsed_document(document)
+    limited = tuple(
+        msgspec.structs.replace(each, arches=("x86_64", "s390x")) for each in parsed.affected
+    )
+    record = msgspec.structs.replace(parsed, affected=limited)
+
+    def store(tx: Transaction) -> None:
+        findings.match_advisories(tx, advisories.put(tx, "test", [(record, b"1")]))
+
+    database.write(store)
+    assert {row.arch for row in found_in(database, number)} == {"x86_64", "noarch"}
+
+
+def test_packages_of_languages_have_their_own_ecosystem(database: Database) -> None:
+    django = Package("django", "3.2.0", "", "django", "3.2.0", ecosystem="PyPI")
+    number = store_image(database, inventory(SED, django))
+    load(
+        database,
+        advisory(
+            "PYSEC-1", affects("django", FROM_THE_FIRST, {"fixed": "3.2.1"}, ecosystem="PyPI")
+        ),
+        advisory("PYSEC-2", affects("sed", FROM_THE_FIRST, ecosystem="PyPI")),
+        advisory("DSA-1", affects("django", FROM_THE_FIRST)),
+    )
+    assert names(found_in(database, number)) == [("PYSEC-1", "django")]
+
+
+def test_third_parties_are_not_judged_by_the_distribution(database: Database) -> None:
+    docker = Package(
+        "docker-ce", "1-1", "amd64", "docker-ce", "1-1", maintainer="Docker <support@docker.com>"
+    )
+    number = store_image(database, inventory(docker, SED))
+    load(
+        database,
+        advisory("DSA-1", affects("docker-ce", FROM_THE_FIRST), affects("sed", FROM_THE_FIRST)),
+    )
+    assert names(found_in(database, number)) == [("DSA-1", "sed")]

@@ -218,22 +218,43 @@ def _issue(row: Row[Any]) -> dict[str, Any]:
         "fixedPackage": row.source,
         "fixedVersion": _version(fixed) if fixed else {"kind": "MAXIMUM"},
         "fixAvailable": bool(fixed),
-        "packageType": "OS",
+        "packageType": _PACKAGE_TYPES.get(row.ecosystem, "OS"),
         "effectiveSeverity": Severity(severity).name,
         "fileLocation": [{"filePath": row.path, "layerDetails": {"layerDigest": row.layer}}],
     }
 
 
+# Those of Container Analysis (package.proto, `architecture` and `package_type`).
+_PACKAGE_TYPES = {
+    "Go": "GO",
+    "Maven": "MAVEN",
+    "Packagist": "COMPOSER",
+    "PyPI": "PYPI",
+    "RubyGems": "RUBYGEMS",
+    "NuGet": "NUGET",
+    "crates.io": "RUST",
+    "npm": "NPM",
+}
+
 _CPE = {
     "Debian": "debian:debian_linux",
     "Ubuntu": "canonical:ubuntu_linux",
     "Alpine": "alpinelinux:alpine_linux",
+    "Red Hat": "redhat:enterprise_linux",
+    "AlmaLinux": "almalinux:almalinux",
+    "Rocky Linux": "rocky:rocky",
+    "Oracle Linux": "oracle:linux",
+    "Amazon Linux": "amazon:linux",
+    "SUSE": "suse:linux_enterprise_server",
+    "openSUSE": "opensuse:leap",
 }
 
 
 def _cpe(ecosystem: str) -> str:
-    """The CPE of a release, such as `cpe:/o:debian:debian_linux:12` for `Debian:12`."""
-    name, _, release = ecosystem.partition(":")
+    """The CPE of a release, as `cpe:/o:debian:debian_linux:12`; empty for a language."""
+    if ecosystem in _PACKAGE_TYPES:
+        return ""
+    name, _, release = ecosystem.partition("+")[0].partition(":")
     product = _CPE.get(name, f"{name}:{name}".lower())
     return f"cpe:/o:{product}:{release.partition(':')[0].removeprefix('v')}".rstrip(":")
 

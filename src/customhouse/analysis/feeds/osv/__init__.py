@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-from customhouse.analysis.feeds.advisory import Advisory, Reference
+from customhouse.analysis.feeds.advisory import Advisory, Omission, Reference
 from customhouse.analysis.feeds.document import shown
 from customhouse.analysis.feeds.osv import ratings
 from customhouse.analysis.feeds.osv.packages import Packages, read_packages
+from customhouse.analysis.feeds.osv.rpm_names import NO_SECURITY
 from customhouse.analysis.feeds.osv.schema import decode, malformed
 
 if TYPE_CHECKING:
@@ -80,7 +81,12 @@ def parse(document: bytes) -> Advisory:
     withdrawn = _utc(record.withdrawn) if record.withdrawn else None
     if withdrawn is None and details.startswith(_REJECTIONS):
         withdrawn = modified
-    found = Packages() if withdrawn else read_packages(record.affected or ())
+    found = Packages()
+    if record.id.partition("-")[0] in NO_SECURITY:
+        skipped = Omission("AlmaLinux", "not about a vulnerability", len(record.affected or ()))
+        found = Packages(skipped=(skipped,))
+    elif not withdrawn:
+        found = read_packages(record.affected or (), record.summary or "")
     scores = ratings.scores(record.severity)
     severity, severity_source = ratings.of_record(record, scores)
     return Advisory(

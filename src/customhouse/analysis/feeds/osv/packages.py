@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from customhouse.analysis.ecosystems import scheme_of
 from customhouse.analysis.feeds.advisory import Affected, Omission
 from customhouse.analysis.feeds.document import shown
-from customhouse.analysis.feeds.osv import ratings
+from customhouse.analysis.feeds.osv import ratings, rpm_names
 from customhouse.analysis.feeds.osv.ranges import Interval, exactly, intervals
 from customhouse.analysis.feeds.osv.schema import malformed, versions
 from customhouse.errors import Code, Failure
@@ -37,7 +37,9 @@ _REASONS: Final = MappingProxyType(
     }
 )
 _ORDERED: Final = frozenset({"ECOSYSTEM", "SEMVER"})
-_RELEASED: Final = frozenset({"Alpine", "Debian", "Ubuntu"})  # each release has its own versions
+_RELEASED: Final = frozenset(
+    {"AlmaLinux", "Alpine", "Debian", "Red Hat", "Rocky Linux", "Ubuntu"}
+)  # each release has its own versions
 _LONG_TERM: Final = re.compile(
     r"Ubuntu:(?:.+:)?(?:6\.06|(?:8|[1-9][02468])\.04)", re.DOTALL
 ).fullmatch
@@ -51,8 +53,10 @@ class Packages(NamedTuple):
     rejected: tuple[Omission, ...] = ()
 
 
-def read_packages(entries: Iterable[Entry]) -> Packages:
+def read_packages(entries: Iterable[Entry], summary: str = "") -> Packages:
     """Turn the entries into ranges.
+
+    The summary of a record tells which module of rpm's its fixes were built for.
 
     An entry with ranges that are ordered here is read by these ranges alone, because its list of
     versions is the same thing one by one. Ranges of Git commits are ignored.
@@ -63,6 +67,7 @@ def read_packages(entries: Iterable[Entry]) -> Packages:
     rows: list[Affected] = []
     skipped = _Tally()
     rejected = _Tally()
+    module = rpm_names.module_of(summary)
     for entry in entries:
         if entry.package is None or not entry.package.ecosystem:
             skipped.add("", "no package is named")
@@ -83,10 +88,13 @@ def read_packages(entries: Iterable[Entry]) -> Packages:
             raise malformed(f"it has more than {MAX_RANGES} ranges")
         worst, source = ratings.of_package(entry, ecosystem)
         status = ratings.status(entry)
+        names = [rpm_names.named(ecosystem, name, each.fixed_version, module) for each in found]
+        if None in names:
+            skipped.add(ecosystem, "built for a module that is not named", shown(name))
         rows += (
             Affected(
                 ecosystem=ecosystem,
-                name=name,
+                name=known,
                 introduced=each.introduced,
                 fixed=each.fixed,
                 introduced_version=each.introduced_version,
@@ -95,7 +103,8 @@ def read_packages(entries: Iterable[Entry]) -> Packages:
                 severity_source=source,
                 status="" if each.fixed_version else status,
             )
-            for each in found
+            for each, known in zip(found, names, strict=True)
+            if known is not None
         )
     return Packages(tuple(dict.fromkeys(rows)), skipped.omissions(), rejected.omissions())
 
@@ -131,7 +140,9 @@ def _home(ecosystem: str) -> tuple[str, str | None, str]:
     scheme = scheme_of(ecosystem)
     if scheme is None:
         return ecosystem, None, "the ecosystem is not supported"
-    return (f"{ecosystem}:LTS" if _LONG_TERM(ecosystem) else ecosystem), scheme, ""
+    if _LONG_TERM(ecosystem):
+        ecosystem = f"{ecosystem}:LTS"
+    return rpm_names.ecosystem_of(ecosystem), scheme, ""
 
 
 def _intervals(
@@ -143,8 +154,11 @@ def _intervals(
     for each in entry.ranges or ():
         if each.type in _ORDERED:
             has_ranges = True
+            events = each.events or []
+            if rpm_names.is_source(ecosystem):
+                events = rpm_names.without_epochs(events)
             try:
-                found += intervals(scheme, each.events or ())
+                found += intervals(scheme, events)
                 is_read = True
             except Failure as failure:
                 rejected.add(ecosystem, _REASONS[failure.code], failure.message)
