@@ -203,6 +203,47 @@ def described(cli: CommandLine, describe: tuple[str, ...], digest: str) -> dict[
     return document
 
 
+def test_an_image_of_rpm_with_packages_of_languages(
+    server: CustomhouseServer,
+    registry: Registry,
+    cli: CommandLine,
+    tmp_path: Path,
+    shared_data: Path,
+) -> None:
+    """A real database of SUSE; what its packages own is theirs, what lies beside is judged too."""
+    database = (shared_data / "rpmdb" / "ndb" / "sle15-bci.Packages.db").read_bytes()
+    name = "SUSE Linux Enterprise Server 15 SP5"
+    python = "usr/lib/python3.11/site-packages/django-3.2.dist-info/METADATA"
+    image = make_image(
+        {
+            "etc/os-release": f'ID="sles"\nVERSION_ID="15.5"\nPRETTY_NAME="{name}"\n'.encode(),
+            "usr/lib/sysimage/rpm/Packages.db": database,
+        },
+        {
+            "app/node_modules/lodash/package.json": b'{"name": "lodash", "version": "4.17.20"}',
+            python: b"Name: Django\nVersion: 3.2\n",
+        },
+    )
+    registry.push("acme/suse", image, "1")
+    release = f"SUSE:{name.removeprefix('SUSE ')}"
+    records = (
+        advisory("SUSE-1", affects("bash", FROM_THE_FIRST, {"fixed": "5-1"}, ecosystem=release)),
+        advisory(
+            "GHSA-1", affects("lodash", FROM_THE_FIRST, {"fixed": "4.17.21"}, ecosystem="npm")
+        ),
+        advisory(
+            "PYSEC-1", affects("django", FROM_THE_FIRST, {"fixed": "3.2.1"}, ecosystem="PyPI")
+        ),
+        advisory("PYSEC-2", affects("django", FROM_THE_FIRST, {"fixed": "3.2"}, ecosystem="PyPI")),
+    )
+    cli("feeds", "import", feed(tmp_path, *records), "--name", "several")
+    shown = cli("images", "describe", f"{server.host}/acme/suse:1", "--show-package-vulnerability")
+    assert shown.row("UNSPECIFIED", "SUSE-1", "bash", "4.4-19.6.1", "5-1")
+    assert shown.row("UNSPECIFIED", "GHSA-1", "lodash", "4.17.20", "4.17.21")
+    assert shown.row("UNSPECIFIED", "PYSEC-1", "django", "3.2", "3.2.1")
+    assert "PYSEC-2" not in shown.out
+
+
 def test_a_real_feed_of_debian(cli: CommandLine, shared_data: Path) -> None:
     path = shared_data / "debian" / "osv-from-dsa-dla-2023-04-02.all.zip"
     outcome = cli("feeds", "import", path, "--name", "dsa", "--format", "json").document

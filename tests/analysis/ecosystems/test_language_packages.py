@@ -19,9 +19,10 @@ from customhouse.analysis.ecosystems import Listing, golang, node, python
 
 def test_every_package_of_this_interpreter() -> None:
     """What is installed here, read from its files and by the standard library."""
-    found = set()
-    expected = set()
+    found: set[tuple[str, str]] = set()
+    expected: set[tuple[str, str]] = set()
     for distribution in metadata.distributions():
+        assert isinstance(distribution, metadata.PathDistribution)
         folder = Path(str(distribution._path))
         file = folder / "METADATA" if folder.suffix == ".dist-info" else folder / "PKG-INFO"
         assert python.matches(str(file).lstrip("/"))
