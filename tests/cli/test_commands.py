@@ -208,13 +208,13 @@ def test_feeds(cli: CommandLine, tmp_path: Path) -> None:
     records = [json.loads(advisory("DSA-1", affects("sed", {"introduced": "0"})))]
     records.append(
         records[0]
-        | {"id": "GHSA-1", "affected": [affects("requests", {"introduced": "0"}, ecosystem="PyPI")]}
+        | {"id": "GHSA-1", "affected": [affects("a", {"introduced": "0"}, ecosystem="Hackage")]}
     )
     path = tmp_path / "my feed.json"
     path.write_text(json.dumps([*records, {"id": "no record"}]))
     said = cli("feeds", "import", path)
     assert said.out.startswith("2 advisories read, 2 new or changed, 1 affected range.\n")
-    assert "Left out, because these ecosystems are not matched yet: PyPI (1)." in said.out
+    assert "Left out, because they are matched with nothing here: Hackage (1)." in said.out
     assert "1 record rejected:\n" in said.out
     (listed,) = cli("feeds", "list", "--format", "json").document
     assert listed["name"] == "my-feed"

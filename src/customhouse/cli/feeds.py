@@ -63,7 +63,7 @@ def import_(
             f"{ecosystem} ({count:,})"
             for ecosystem, count in sorted(response["skippedByEcosystem"].items())
         )
-        print(f"Left out, because these ecosystems are not matched yet: {skipped}.")
+        print(f"Left out, because they are matched with nothing here: {skipped}.")
     if response["rejected"]:
         print(f"{plural(response['rejected'], 'record')} rejected:")
         for reject in response["rejects"]:
