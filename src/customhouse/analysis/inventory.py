@@ -212,7 +212,14 @@ class _Image:
         self._links = {path: it for path, it in self._links.items() if stays(path)}
 
     def _places(self, paths: Iterable[str]) -> set[str]:
-        return {self._place(path) for path in paths}
+        followed: dict[str, str] = {}  # many paths are in few folders
+        places = set()
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            if folder not in followed:
+                followed[folder] = self._follow(folder)
+            places.add(f"{followed[folder]}/{name}".lstrip("/"))
+        return places
 
     def _place(self, path: str) -> str:
         """Tell where a path stands once the links in its folder are followed."""
