@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from customhouse.analysis.ecosystems import (
     apk,
+    binaries,
     dpkg,
-    golang,
+    java,
     node,
     pep440,
     python,
@@ -51,7 +52,8 @@ DATABASES: tuple[Database, ...] = (
     dpkg.FILES,
     python.DATABASE,
     node.DATABASE,
-    golang.DATABASE,
+    java.DATABASE,
+    binaries.DATABASE,
 )
 
 SCHEMES: Mapping[str, Callable[[str], bytes]] = MappingProxyType(

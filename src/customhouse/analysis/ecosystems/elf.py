@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MAGIC = b"\x7fELF"
 
@@ -24,14 +24,17 @@ MAX_SEGMENTS = 256
 
 _MAX_NAME = 64
 _MAX_NAMES = 1024**2
+_MAX_OFFSET = 2**62
 _IDENTIFICATION = 16
 _LOAD = 1
 _NO_BITS = 8
 _WRITABLE = 2
 _EXECUTABLE = 1
 
-# By class (32 or 64 bits). Header: offsets of program and section headers, size and number of
-# both, number of the section of names. Section: name, type, offset, size. Segment as in `_order`.
+# By class (1 has 32 bits, 2 has 64). Of the header: the offsets of program headers and sections,
+# size and number of each, the number of the section with the names of sections. Of a section: name,
+# type, offset, size. Of a program header: type, offset, address, size, flags; with 64 bits the
+# flags come second.
 _HEADERS = {1: "12xLL6xHHHHH", 2: "16xQQ6xHHHHH"}
 _SECTIONS = {1: "LL8xLL16x", 2: "LL16xQQ24x"}
 _SEGMENTS = {1: "LLL4xL4xL4x", 2: "LLQQ8xQ16x"}
@@ -94,13 +97,55 @@ def read(file: BinaryIO) -> Program | None:
     header = struct.Struct(sign + _HEADERS[width])
     if len(head) < _IDENTIFICATION + header.size:
         return None
-    segments_at, sections_at, segment_size, segments, section_size, sections, names = (
+    (segments_at, sections_at, segment_size, segment_count, section_size, section_count, names) = (
         header.unpack_from(head, _IDENTIFICATION)
     )
-    row = struct.Struct(sign + _SECTIONS[width])
-    table = _table(file, sections_at, sections, section_size, row, MAX_SECTIONS)
-    found = _sections(file, [row.unpack_from(table, at) for at in range(0, len(table), row.size)])
-    del names
-    row = struct.Struct(sign + _SEGMENTS[width])
-    table = _table(file, segments_at, segments, segment_size, row, MAX_SEGMENTS)
-    return Program("little" if order == 1 else "big", found, ())
+    sections: list[tuple[int, ...]] = []
+    layout = struct.Struct(sign + _SECTIONS[width])
+    if section_size == layout.size and section_count <= MAX_SECTIONS:
+        sections = list(layout.iter_unpack(content(file, sections_at, section_count * layout.size)))
+    segments: list[tuple[int, ...]] = []
+    layout = struct.Struct(sign + _SEGMENTS[width])
+    if segment_size == layout.size and segment_count <= MAX_SEGMENTS:
+        segments = list(layout.iter_unpack(content(file, segments_at, segment_count * layout.size)))
+    return Program(
+        "little" if order == 1 else "big",
+        _named(file, sections, names, end),
+        tuple(_loaded(segments, end, is_wide=width == 2)),
+    )
+
+
+def content(file: BinaryIO, offset: int, size: int) -> bytes:
+    """Read a part of a file; empty unless all of it is there."""
+    # No file has these offsets, and not every file takes them for a question.
+    if offset >= _MAX_OFFSET:
+        return b""
+    file.seek(offset)
+    found = file.read(size)
+    return found if len(found) == size else b""
+
+
+def _named(
+    file: BinaryIO, sections: list[tuple[int, ...]], number: int, end: int
+) -> dict[str, tuple[int, int]]:
+    """Give the sections that have content by their names, which are a section's content too."""
+    if number >= len(sections) or sections[number][3] > _MAX_NAMES:
+        return {}
+    names = content(file, *sections[number][2:])
+    found: dict[str, tuple[int, int]] = {}
+    for at, kind, offset, size in sections:
+        if kind not in {0, _NO_BITS} and offset + size <= end:
+            name = names[at : at + _MAX_NAME].partition(b"\0")[0].decode("latin-1")
+            found.setdefault(name, (offset, size))
+    return found
+
+
+def _loaded(segments: list[tuple[int, ...]], end: int, *, is_wide: bool) -> Iterator[Segment]:
+    for kind, *fields in segments:
+        if is_wide:
+            flags, offset, address, size = fields
+        else:
+            offset, address, size, flags = fields
+        if kind == _LOAD and offset + size <= end:
+            is_data = flags & (_WRITABLE | _EXECUTABLE) == _WRITABLE
+            yield Segment(offset, address, size, is_data)
