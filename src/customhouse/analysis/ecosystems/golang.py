@@ -38,6 +38,7 @@ _INLINE = 2
 _CHUNK = 4 * 1024**2
 _MAX_MISSES = 10_000  # of magics that are not at a multiple of 16 bytes
 _MAX_LINES = 4 * 1024**2
+_MAX_TOOLCHAIN = 100
 _MARK = 16
 _TOOLCHAIN = re.compile(r"go([0-9]+(?:\.[0-9]+)*(?:(?:rc|beta)[0-9]+)?)").match
 _NAME = re.compile(rf"[!-~]{{1,{MAX_TEXT}}}").fullmatch
@@ -65,7 +66,7 @@ def modules(file: BinaryIO, program: elf.Program | None) -> Listing:
         return Listing((), int(program is not None and _SECTION in program.sections))
     toolchain, lines = (text.decode("utf-8", "replace") for text in texts)
     found = dict.fromkeys(_modules(lines))
-    if match := _TOOLCHAIN(toolchain):
+    if match := _TOOLCHAIN(toolchain[:_MAX_TOOLCHAIN]):
         found["stdlib", _semantic(match[1])] = None
     packages = tuple(
         Package(name, version, "", name, version, ecosystem=ECOSYSTEM)

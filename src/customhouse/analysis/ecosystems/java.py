@@ -6,7 +6,7 @@ zip64 4.3.14), central directory (4.3.12), local headers (4.3.7).
 
 Few entries of an archive are of interest, so these are read where the central directory says that
 they are, and nothing else: neither overlaps nor what lies between matter. What is inflated is
-bounded by the stated size, and that by the compressed one, by `MAX_INFLATED` and `MAX_NESTED`.
+bounded by the stated size, and that by the compressed one, by `MAX_READ` and `MAX_NESTED`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ MAX_WANTED = 10_000
 MAX_LISTED = 10_000
 """Packages of one file."""
 
-MAX_INFLATED = 512 * 1024**2
-"""Bytes that are read of the entries of one file, uncompressed."""
+MAX_READ = 512 * 1024**2
+"""Bytes of directories and entries of one file that are read: the compressed or the uncompressed
+ones of an entry, whichever are more."""
 
 MAX_NESTED = 128 * 1024**2
 """Bytes of compressed archives that are kept in memory at a time. An archive that is merely stored
@@ -81,10 +82,16 @@ class _Reading:
 
     archives: int = MAX_ARCHIVES
     entries: int = MAX_ENTRIES
-    inflated: int = MAX_INFLATED
+    bytes: int = MAX_READ
     nested: int = MAX_NESTED
     unreadable: int = 0
     packages: dict[Package, None] = field(default_factory=dict)
+
+    def spend(self, size: int) -> None:
+        """Take bytes that are going to be read off the limit."""
+        if size > self.bytes:
+            raise _UnreadableError
+        self.bytes -= size
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +167,15 @@ def _archive(window: _Window, name: str, depth: int, reading: _Reading) -> None:
             reading.unreadable += 1
     if not own and (guessed := _guessed(name, manifest)):
         own.append(guessed)
-    if len(own) == 1:
-        own = [replace(own[0], licence=_licence(manifest))]
+    stem = _stem(name)
     for package in own:
         if len(reading.packages) == MAX_LISTED:
             reading.unreadable += 1
             return
-        reading.packages[package] = None
+        artifact = package.name.partition(":")[2]
+        # The manifest speaks of the archive, not of what is shaded into it.
+        is_its = stem in {artifact, f"{artifact}-{package.version}"}
+        reading.packages[replace(package, licence=_licence(manifest)) if is_its else package] = None
 
 
 def _nested(window: _Window, entry: _Entry, depth: int, reading: _Reading) -> None:
@@ -192,7 +201,7 @@ def _nested(window: _Window, entry: _Entry, depth: int, reading: _Reading) -> No
 
 def _wanted(window: _Window, reading: _Reading) -> list[_Entry]:
     """Give the entries of interest of an archive's central directory."""
-    directory, before = _directory(window)
+    directory, before = _directory(window, reading)
     found: list[_Entry] = []
     at = 0
     end = len(directory) - _CENTRAL.size
@@ -212,7 +221,7 @@ def _wanted(window: _Window, reading: _Reading) -> list[_Entry]:
     return found
 
 
-def _directory(window: _Window) -> tuple[bytes, int]:
+def _directory(window: _Window, reading: _Reading) -> tuple[bytes, int]:
     """Give an archive's central directory, and how many bytes stand before the archive proper."""
     size = min(window.size, _END.size + _MAX_COMMENT)
     tail = window.read(window.size - size, size)
@@ -227,6 +236,7 @@ def _directory(window: _Window) -> tuple[bytes, int]:
         end -= _LOCATOR_SIZE + _END_64.size
     if size > min(end, _MAX_DIRECTORY) or offset > end - size:
         raise _UnreadableError
+    reading.spend(size)
     return window.read(end - size, size), end - size - offset
 
 
@@ -247,9 +257,9 @@ def _inflated(window: _Window, entry: _Entry, limit: int, reading: _Reading) -> 
     """Read the content of an entry, or its first `limit` bytes if it has more."""
     offset = _data(window, entry)
     size = min(entry.size, limit)
-    if entry.size > entry.compressed * MAX_RATIO + MAX_TEXT or size > reading.inflated:
+    if entry.size > entry.compressed * MAX_RATIO + MAX_TEXT:
         raise _UnreadableError
-    reading.inflated -= size
+    reading.spend(max(size, entry.compressed))
     file = io.BytesIO()
     inflate = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == _DEFLATED else None
     left = size
@@ -263,7 +273,7 @@ def _inflated(window: _Window, entry: _Entry, limit: int, reading: _Reading) -> 
                 raise _UnreadableError from None
         file.write(data[:left])
         left -= len(data)
-        if left < 0:
+        if left < 0 or (inflate and inflate.eof):
             break
     if size < entry.size:
         if left > 0:
@@ -280,7 +290,7 @@ def _checksum(file: io.BytesIO) -> int:
 
 
 _PROPERTY = re.compile(
-    r"^[ \t\f]*(groupId|artifactId|version)[ \t\f]*[=:][ \t\f]*(.*?)\s*$", re.MULTILINE
+    r"^[ \t\f]*(groupId|artifactId|version)[ \t\f]*[=:](.*)$", re.MULTILINE
 ).findall
 _FOLDED = re.compile(r"\r?\n ").sub
 _ATTRIBUTE = re.compile(r"([0-9A-Za-z_-]{1,70}): ?(.*)").fullmatch
@@ -303,7 +313,8 @@ def _package(group: str, artifact: str, version: str) -> Package | None:
 
 def _described(properties: str, path: re.Match[bytes]) -> Package:
     """Read a `pom.properties`; what it lacks of group and artifact its path tells."""
-    stated = dict(_PROPERTY(properties.replace("\r", "\n")))
+    found = _PROPERTY(properties.replace("\r", "\n"))
+    stated = {key: value.strip() for key, value in found}
     package = _package(
         stated.get("groupId") or path["group"].decode("utf-8", "replace"),
         stated.get("artifactId") or path["artifact"].decode("utf-8", "replace"),
@@ -333,7 +344,7 @@ def _guessed(name: str, manifest: dict[str, str]) -> Package | None:
     vendor's identifier, else the bundle's or module's name as far as it is not the artifact's:
     `com.zaxxer.HikariCP` and `com.squareup.okhttp3`, which holds `okhttp`, tell both.
     """
-    stem = _CLASSIFIER("", name.rpartition(".")[0])
+    stem = _stem(name)
     versions = [manifest[key] for key in _VERSIONS if _VERSION(manifest.get(key, ""))]
     suffix = next((version for version in versions if stem.endswith(f"-{version}")), None)
     if suffix:
@@ -346,6 +357,11 @@ def _guessed(name: str, manifest: dict[str, str]) -> Package | None:
     else:
         return None
     return _package(_group(artifact, manifest), artifact, version)
+
+
+def _stem(name: str) -> str:
+    """Cut extension and classifier off the file name of an archive."""
+    return _CLASSIFIER("", name.rpartition(".")[0])
 
 
 def _group(artifact: str, manifest: dict[str, str]) -> str:
