@@ -99,6 +99,10 @@ def test_a_toolchain_without_end() -> None:
     assert max(len(version) for _, version in found) <= 100
 
 
+# Of modules that come from a folder and never had a version of their own.
+NO_VERSIONS = ("0.0.0", "0.0.0-00010101000000-000000000000")
+
+
 def go() -> str:
     path = shutil.which("go")
     if path is None:
@@ -127,6 +131,7 @@ def test_programs_that_the_toolchain_reads() -> None:
                 expected.discard(last)
             last = fields[0], fields[1].removeprefix("v")
             expected.add(last)
+        expected = {each for each in expected if each[1] not in NO_VERSIONS}
         assert read(Path(path).read_bytes()) == (expected, 0), path
     if not paths:
         pytest.skip("no program of Go is here")

@@ -112,6 +112,7 @@ LINES = (
     "dep\texample.com/b\tv1.0.0\n=>\texample.com/fork/b\tv1.0.1\th1:y=\n"
     "dep\texample.com/c\tv0.1.0\n=>\t./c\t\n"
     "dep\texample.com/d\tv0.0.0-20200101000000-abcdefabcdef\n"
+    "dep\tk8s.io/api\tv0.0.0\n=>\t./staging/api\t(devel)\t\n"
     "build\t-compiler=gc\n"
 )
 

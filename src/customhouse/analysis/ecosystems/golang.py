@@ -40,6 +40,8 @@ _MAX_MISSES = 10_000  # of magics that are not at a multiple of 16 bytes
 _MAX_LINES = 4 * 1024**2
 _MAX_TOOLCHAIN = 100
 _MARK = 16
+# What stands where a module is the program itself, or comes from a folder and never had a version.
+_NO_VERSIONS = frozenset(("(devel)", "0.0.0", "0.0.0-00010101000000-000000000000"))
 _TOOLCHAIN = re.compile(r"go([0-9]+(?:\.[0-9]+)*(?:(?:rc|beta)[0-9]+)?)").match
 _NAME = re.compile(rf"[!-~]{{1,{MAX_TEXT}}}").fullmatch
 _VERSION = re.compile(rf"[!-~]{{1,{MAX_VERSION}}}").fullmatch
@@ -199,4 +201,4 @@ def _modules(lines: str) -> Iterator[tuple[str, str]]:
 
 def _is_module(module: tuple[str, str]) -> bool:
     name, version = module
-    return bool(_NAME(name) and _VERSION(version)) and version != "(devel)"
+    return bool(_NAME(name) and _VERSION(version)) and version not in _NO_VERSIONS
