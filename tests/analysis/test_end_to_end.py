@@ -263,3 +263,24 @@ def test_a_real_feed_of_debian(cli: CommandLine, shared_data: Path) -> None:
     assert (listed["dsa"]["advisories"], listed["dsa"]["ranges"]) == (7337, 8518)
     assert len(listed["dsa"]["ecosystems"]) == 8
     assert cli("feeds", "list").row("dsa", "7,337", "8,518", "0")
+
+
+def test_documents_of_red_hat(cli: CommandLine, tmp_path: Path, shared_data: Path) -> None:
+    """A folder of real VEX documents is a feed, and tells of what is not fixed."""
+    folder = tmp_path / "vex"
+    folder.mkdir()
+    documents = 0
+    for path in sorted((shared_data / "redhat" / "csaf-vex").glob("*.json")):
+        content = path.read_bytes()
+        if b'"csaf_vex"' in content and b"https://www.redhat.com" in content:
+            folder.joinpath(path.name).write_bytes(content)
+            documents += 1
+    said = cli("feeds", "import", folder, "--name", "redhat", "--format", "json").document
+    assert said["response"]["advisories"] == documents > 10
+    assert said["response"]["rejected"] == 2  # modules without a stream
+    (feed_,) = (
+        each
+        for each in cli("feeds", "list", "--format", "json").document
+        if each["name"] == "redhat"
+    )
+    assert {"Red Hat:8", "Red Hat:9"} <= set(feed_["ecosystems"])

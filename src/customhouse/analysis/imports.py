@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from customhouse.analysis import advisories, findings
-from customhouse.analysis.feeds import Advisory, Rejected, documents, osv, survey
+from customhouse.analysis.feeds import Advisory, Rejected, documents, parse, survey
 from customhouse.errors import Code, Failure
 from customhouse.events import AdvisoriesChanged, FeedUploaded
 from customhouse.workflows import operations, outbox
@@ -189,7 +189,7 @@ class Importer:
                 tally.reject(document.name, document.reason)
                 continue
             try:
-                advisory = osv.parse(document.content)
+                advisory = parse(document.content)
             except Failure as failure:
                 tally.reject(document.name, str(failure.fields["reason"]))
                 continue

@@ -35,7 +35,7 @@ def import_(
     name: str | None = None,
     format_: Annotated[Format, Parameter(name="--format")] = Format.TABLE,
 ) -> None:
-    """Load advisories in OSV format: a JSON file, a folder or a zip of them.
+    """Load advisories, in OSV format or Red Hat's VEX: a JSON file, a folder or a zip.
 
     Args:
         source: A path, or an http or https address that the server fetches.

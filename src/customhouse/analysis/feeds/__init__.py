@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from customhouse.analysis.feeds import archives, files, osv
+from customhouse.analysis.feeds import archives, csaf, files, osv
 from customhouse.analysis.feeds.advisory import (
     BEGINNING,
     UNFIXED,
@@ -37,12 +37,13 @@ __all__ = [
     "Survey",
     "documents",
     "load",
+    "parse",
     "survey",
 ]
 
 
 def load(path: Path) -> Iterator[Advisory | Rejected]:
-    """Read a feed in OSV format, one document at a time.
+    """Read a feed, one document at a time.
 
     Yields:
         For each document the advisory in it, or what is wrong with it.
@@ -56,9 +57,18 @@ def load(path: Path) -> Iterator[Advisory | Rejected]:
             yield document
             continue
         try:
-            yield osv.parse(document.content)
+            yield parse(document.content)
         except Failure as failure:
             yield Rejected(document.name, str(failure.fields["reason"]))
+
+
+def parse(content: bytes) -> Advisory:
+    """Read one document: a VEX document of Red Hat's, or a record in OSV format.
+
+    Raises:
+        Failure: ADVISORY_INVALID if it is malformed or exceeds a limit.
+    """
+    return csaf.parse(content) if csaf.recognises(content) else osv.parse(content)
 
 
 def documents(path: Path) -> Iterator[Document | Rejected]:
