@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from customhouse.analysis.ecosystems import Package
 from customhouse.analysis.ecosystems.ownership import may_hold
 from customhouse.analysis.inventory import Inventory, merge
-from customhouse.analysis.thirdparty import is_third_party
 from tests.analysis.tars import file, read, symlink
 
 STATUS = "var/lib/dpkg/status"
@@ -90,35 +88,14 @@ def test_an_image_with_packages_of_a_language_alone() -> None:
     assert found(inventory) == {("a", "node")}
 
 
-def rpm(vendor: str) -> Package:
-    return Package("a", "1-1", "x86_64", "a", "1-1", vendor=vendor)
-
-
-def deb(maintainer: str, version: str = "1-1") -> Package:
-    return Package("a", version, "all", "a", version, maintainer=maintainer)
-
-
-@pytest.mark.parametrize(
-    ("system", "package", "expected"),
-    [
-        ("rhel", rpm("Red Hat, Inc."), False),
-        ("rhel", rpm("Fedora Project"), True),
-        ("rhel", rpm(""), False),
-        ("centos", rpm("CentOS"), False),
-        ("rocky", rpm("Rocky Enterprise Software Foundation"), False),
-        ("amzn", rpm("Amazon Linux"), False),
-        ("sles", rpm("SUSE LLC <https://www.suse.com/>"), False),
-        ("sles", rpm("openSUSE Build Service"), True),
-        ("unknown", rpm("Anybody"), False),
-        ("debian", deb("Docker <support@docker.com>"), True),
-        ("ubuntu", deb("Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>"), False),
-        ("debian", deb("Debian PHP <team@debian.org>", "8.2.1-1+0~20230101.1+debian12"), True),
-        ("debian", deb("Debian PostgreSQL <a@debian.org>", "15.2-1.pgdg120+1"), True),
-        ("debian", deb("Somebody <a@notdocker.company>"), False),
-    ],
-)
-def test_third_parties(system: str, package: Package, expected: bool) -> None:
-    assert is_third_party(system, package) is expected
+def test_without_advisories_for_the_system_files_are_judged_by_themselves() -> None:
+    base = (
+        file("etc/os-release", b"ID=mydebian\nVERSION_ID=12\n"),
+        file(STATUS, stanza("python3-six")),
+        file("var/lib/dpkg/info/python3-six.list", f"/{SIX}\n".encode()),
+        file(SIX, metadata("six")),
+    )
+    assert found(image(base)) == {("python3-six", "dpkg"), ("six", "python")}
 
 
 @pytest.mark.parametrize(

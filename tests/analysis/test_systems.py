@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -12,10 +11,8 @@ from hypothesis import strategies as st
 from customhouse.analysis.ecosystems import scheme_of
 from customhouse.analysis.systems import FILES, System, recognise
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 OS_RELEASE = "etc/os-release"
+PRO = "var/lib/ubuntu-advantage/status.json"
 
 
 def release(text: str, **others: str) -> System | None:
@@ -221,6 +218,37 @@ def test_escapes_in_quotes() -> None:
             ("centos", "7.6.1810", "Red Hat:7"),
         ),
         ({"etc/redhat-release": "Some Linux release 7"}, ("linux", "7", None)),
+        ({"etc/redhat-release": "Red Hat Linux release 6.2 (Zoot)"}, ("linux", "6.2", None)),
+        ({"etc/redhat-release": "Scientific Linux release 7.9"}, ("scientific", "7.9", None)),
+        (
+            {"etc/rocky-release": "Rocky Linux release 8.4 (Green Obsidian)"},
+            ("rocky", "8.4", "Rocky Linux:8"),
+        ),
+        (
+            {"etc/system-release": "Amazon Linux AMI release 2017.09"},
+            ("amzn", "2017.09", "Amazon Linux:1"),
+        ),
+        (
+            {"etc/system-release-cpe": "cpe:/o:redhat:enterprise_linux:6server:ga:server\n"},
+            ("rhel", "6", "Red Hat:6"),
+        ),
+        (
+            {"etc/system-release-cpe": "cpe:2.3:o:amazon:amazon_linux:2023"},
+            ("amzn", "2023", "Amazon Linux:2023"),
+        ),
+        ({"etc/system-release-cpe": "cpe:/o:anybody:linux:6"}, None),
+        (
+            {
+                "etc/SuSE-release": "SUSE Linux Enterprise Server 11 (x86_64)\n"
+                "VERSION = 11\nPATCHLEVEL = 4\n"
+            },
+            ("sles", "11.4", "SUSE:Linux Enterprise Server 11 SP4"),
+        ),
+        (
+            {"etc/SuSE-release": "SUSE Linux Enterprise Server 12 (s390x)\nPATCHLEVEL = 0\n"},
+            ("sles", "12", "SUSE:Linux Enterprise Server 12"),
+        ),
+        ({"etc/SuSE-release": "openSUSE 13.2 (x86_64)\n"}, ("opensuse", "13.2", None)),
         ({"etc/redhat-release": "anything"}, None),
         ({"NAME": DEBIAN}, None),
     ],
@@ -277,50 +305,58 @@ def test_huge_files_take_no_time(repeated: str) -> None:
     check_bounds(recognise(dict.fromkeys(FILES, content)))
 
 
+JAMMY = b"ID=ubuntu\nVERSION_ID=22.04\n"
+
+
+ENABLED = b'{"services": [{"name": "esm-apps", "status": "enabled", "blocked_by": [{}]}]}'
+
+
 @pytest.mark.parametrize(
-    ("folder", "ecosystem"),
+    ("release", "status", "also"),
     [
-        *[(f"claircore/debian/dist/{n}", f"Debian:{n}") for n in range(7, 13)],
-        *[(f"claircore/debian/distroless_dist/{n}", f"Debian:{n}") for n in range(9, 12)],
-        *[(f"claircore/alpine/3.{n}", f"Alpine:v3.{n}") for n in range(3, 19)],
-        ("claircore/alpine/edge", "Alpine:edge"),
-        *[(f"claircore/ubuntu/dist/{n}.04", f"Ubuntu:{n}.04:LTS") for n in range(10, 24, 2)],
-        *[(f"claircore/ubuntu/dist/{n}.10", f"Ubuntu:{n}.10") for n in range(12, 24)],
-        *[(f"claircore/ubuntu/dist/{n}.04", f"Ubuntu:{n}.04") for n in range(13, 24, 2)],
-        ("grype/os/alpine-edge", "Alpine:edge"),
-        ("grype/os/debian-sid", "Debian:13"),
-        ("grype/os/wolfi", "Wolfi"),
-        ("grype/os/chainguard", "Chainguard"),
-        ("grype/os/minimos", "MinimOS"),
-        ("syft/os/debian/from-debian_version", "Debian:10"),
-        ("syft/os/debian/with-point-release", "Debian:13"),
-        ("trivy/debian/debian_9", "Debian:9"),
-        ("trivy/debian/debian_sid", "Debian:10"),
-        ("grype/os/redhat", "Red Hat:7"),
-        ("grype/os/amazon", "Amazon Linux:2"),
-        ("grype/os/raspbian", None),
+        (JAMMY, ENABLED, ("Ubuntu:Pro:22.04:LTS",)),
+        # one long line, as the tool writes it
+        (JAMMY, ENABLED[:-1] + b', "x": "' + b"x" * 9000 + b'"}', ("Ubuntu:Pro:22.04:LTS",)),
+        (b"ID=ubuntu\nVERSION_ID=23.10\n", ENABLED, ()),
+        (DEBIAN.encode(), ENABLED, ()),
+        (JAMMY, ENABLED.replace(b'"enabled"', b"1"), ()),
+        (JAMMY, b'{"services": {"name": "esm-apps", "status": "enabled"}}', ()),
+        (JAMMY, b'{"a":' * 100_000, ()),
+        (JAMMY, b'{"a":"\xff"}', ()),
+        (JAMMY, b"[]", ()),
+        (JAMMY, b"", ()),
     ],
 )
-def test_images_of_other_scanners(shared_data: Path, folder: str, ecosystem: str | None) -> None:
-    root = shared_data / "os-release" / folder
-    system = recognise(
-        {path: (root / path).read_bytes() for path in FILES if (root / path).exists()}
-    )
+def test_ubuntu_pro(release: bytes, status: bytes, also: tuple[str, ...]) -> None:
+    system = recognise({OS_RELEASE: release, PRO: status})
     assert system
-    assert system.ecosystem == ecosystem
+    assert system.also == also
 
 
-def test_every_os_release_of_other_scanners(shared_data: Path) -> None:
-    read = 0
-    for path in sorted((shared_data / "os-release").rglob("*")):
-        content = path.read_bytes() if path.is_file() else b""
-        system = recognise({OS_RELEASE: content})
-        check_bounds(system)
-        stated = re.findall(rb"^ID=[\"']?([a-z-]+)", content, re.MULTILINE)
-        version = re.findall(rb"^VERSION_ID=[\"']?([^\"'\s]+)", content, re.MULTILINE)
-        if len(stated) == 1:
-            assert system
-            assert system.id == stated[0].decode()
-            assert not version or system.version == version[0].decode()
-            read += 1
-    assert read > 100
+def test_the_modules_of_suse() -> None:
+    system = release('ID=sles\nPRETTY_NAME="SUSE Linux Enterprise Server 15 SP5"\nVERSION_ID=15.5')
+    assert system
+    assert system.ecosystem == "SUSE:Linux Enterprise Server 15 SP5"
+    assert "SUSE:Linux Enterprise Module for Basesystem 15 SP5" in system.also
+    assert {scheme_of(ecosystem) for ecosystem in system.also} == {"rpm"}
+    older = release('ID=sles\nPRETTY_NAME="SUSE Linux Enterprise Server 12 SP5"')
+    assert older
+    assert older.also == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ID=opensuse-leap\nNAME='openSUSE Leap'",
+        "ID=opensuse-leap\nNAME='openSUSE Leap'\nVERSION_ID=newest",
+        "ID=sles\nPRETTY_NAME=SLES",
+        "ID=sles\nPRETTY_NAME='SUSE Linux :x'",
+        "ID=rhel\nVERSION_ID=9beta",
+        "ID=rocky",
+        "ID=mine\nID_LIKE='rhel centos'\nVERSION_ID=9",
+    ],
+)
+def test_what_is_not_known_has_no_ecosystem(text: str) -> None:
+    system = release(text)
+    assert system
+    assert system.ecosystem is None

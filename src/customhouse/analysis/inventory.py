@@ -68,7 +68,7 @@ def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
     """Apply layers one on top of the other and take stock of the result.
 
     A file that a package of the system owns is that package, and not one of a language once more,
-    unless the package is a third party's, which no advisory of the system is about.
+    unless the package is a third party's or the system unknown, which no advisories are about.
 
     A path whose folder is a symbolic link, in the same layer or one below, stands where the link
     leads. Whiteouts act on lower layers only.
@@ -88,7 +88,8 @@ def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
             raise exceeded(f"the image has more than {MAX_PACKAGES} packages")
     databases = image.databases()
     system = recognise(image.files())
-    owned = image.owned(system.id if system else "")
+    # Where no advisories are about the system, what its packages own is judged by itself.
+    owned = image.owned(system.id) if system and system.ecosystem else frozenset()
     found: dict[tuple[str, ...], InventoryPackage] = {}
     for path, database in databases:
         reader = database.reading.reader

@@ -192,7 +192,7 @@ def lists_files(path: str) -> bool:
 
 def parse_files(path: str, content: bytes) -> Listing:
     """Read which files a package has: dpkg's list, or the checksums of a distroless image."""
-    lines: Iterable[str] = content.decode("utf-8", "replace").splitlines()
+    lines: Iterable[str] = content.decode("utf-8", "replace").split("\n")
     named = _LIST(path) or _SUMS(path)
     if _SUMS(path):
         lines = (match[1] for match in map(_SUM, lines) if match)
