@@ -21,7 +21,7 @@ from customhouse.analysis.tarheader import normalize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Goes up whenever the same layer gives another reading; readings of older versions are stale."""
 
 MAX_KEPT = 100_000

@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING
 from customhouse.analysis.ecosystems import (
     apk,
     binaries,
+    dotnet,
     dpkg,
     java,
     node,
     pep440,
+    php,
     python,
     rpm,
+    ruby,
     semver,
 )
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
@@ -53,6 +56,9 @@ DATABASES: tuple[Database, ...] = (
     python.DATABASE,
     node.DATABASE,
     java.DATABASE,
+    ruby.DATABASE,
+    php.DATABASE,
+    dotnet.DATABASE,
     binaries.DATABASE,
 )
 

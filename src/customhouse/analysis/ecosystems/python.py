@@ -21,6 +21,7 @@ _VERSION = re.compile(r"[!-~]{1,250}").fullmatch
 _RUNS = re.compile(r"[-_.]+").sub
 _MAX_HEAD = 256 * 1024
 _LICENCE = "License :: "
+_UNKNOWN = "UNKNOWN"  # what setuptools wrote for fields that were not given
 
 
 def matches(path: str) -> bool:
@@ -37,7 +38,7 @@ def parse(path: str, metadata: bytes) -> Listing:
     if not (_NAME(name) and _VERSION(version)):
         return Listing((), 1)
     licence = str(fields.get("License-Expression") or fields.get("License") or "")
-    if not licence or "\n" in licence:
+    if licence in {"", _UNKNOWN} or "\n" in licence:
         licence = next(
             (
                 str(each).rpartition(" :: ")[2]
