@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from customhouse.analysis.ecosystems import apk, dpkg
 from customhouse.analysis.ecosystems.ownership import may_hold
-from customhouse.analysis.ecosystems.package import MAX_FILES
+from customhouse.analysis.ecosystems.package import MAX_FILES, MAX_PATH
+from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +125,15 @@ def test_a_real_alpine_image(shared_data: Path) -> None:
     assert set(owned) >= {"busybox", "apk-tools", "scanelf", "musl-utils"}
     assert "bin/busybox" in owned["busybox"]
     assert {path for paths in owned.values() for path in paths} <= names
+
+
+def test_paths_of_apk_are_bounded() -> None:
+    """A folder of half a megabyte with 200,000 files in it would be a hundred gigabytes of paths."""
+    stanza = "P:{name}\nV:1-r0\nF:{folder}\n{files}\n"
+    files = "R:program\n" * 200_000
+    found = apk.parse(stanza.format(name="a", folder="d" * 500_000, files=files).encode())
+    assert [each.name for each in found.packages] == ["a"]
+    assert found.owned == {}
+    with pytest.raises(Failure) as caught:
+        apk.parse(stanza.format(name="a", folder="d" * (MAX_PATH - 8), files=files).encode())
+    assert caught.value.code is Code.ARCHIVE_LIMIT

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from customhouse.analysis.ecosystems import rpm
 from customhouse.errors import Code, Failure
+from tests.analysis.ecosystems import rpm_databases
 from tests.analysis.ecosystems.reference import outcome
 
 if TYPE_CHECKING:
@@ -103,6 +104,26 @@ def test_big_endian(shared_data: Path) -> None:
                     swap(item + 4, 4)
                     swap(item + 8, 4)
     assert rpm.parse(bytes(content)) == expected
+
+
+@pytest.mark.parametrize("name", ["bdb/invalid", "sqlite/no_packages.sqlite"])
+def test_files_that_hold_no_packages(shared_data: Path, name: str) -> None:
+    found = outcome(rpm.parse, (shared_data / "rpmdb" / name).read_bytes())
+    assert isinstance(found, Failure)
+    assert found.code is Code.ARCHIVE_CORRUPT
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("blob.bin", "publicsuffix-list-dafsa 0 20210518 2.fc35 noarch"),
+        ("package.header", "crypto-policies 0 20210213 1.git5c710c0.fc34 noarch"),
+    ],
+)
+def test_single_headers(shared_data: Path, name: str, expected: str) -> None:
+    header = (shared_data / "rpmdb" / "header" / name).read_bytes()
+    (package,) = rpm.parse(rpm_databases.ndb([header])).packages
+    assert line(package).startswith(f"{expected} ")
 
 
 @pytest.mark.parametrize("content", [b"x", b"x" * 4096, b"RpmP", b"SQLite format 3\0" + b"x" * 99])

@@ -7,25 +7,24 @@ the fields of the database, which are those of the repository's index followed b
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from customhouse.analysis.ecosystems import ownership
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
 from customhouse.analysis.ecosystems.package import (
     MAX_FILES,
     MAX_PACKAGES,
+    MAX_PATH,
+    MAX_PATHS,
     MAX_TEXT,
     Database,
     Listing,
     Package,
     listing,
     shown,
+    too_long,
     too_many,
     whole,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SCHEME = "apk"
 
@@ -149,6 +148,7 @@ def parse(content: bytes) -> Listing:
     packages: list[Package] = []
     owned: dict[str, tuple[str, ...]] = {}
     unreadable = 0
+    room = MAX_PATHS
     for stanza in _BLANK(text):
         if not stanza or stanza.isspace():
             continue
@@ -172,20 +172,41 @@ def parse(content: bytes) -> Listing:
                 maintainer=shown(fields.get("m", "")),
             )
         )
-        if files := tuple(_owned(stanza)):
-            owned[name] = files[:MAX_FILES]
+        files, room = _held(stanza, room)
+        if files:
+            owned[name] = files
     found = listing(SCHEME, packages, len(packages), unreadable)
     return Listing(found.packages, found.unreadable, owned)
 
 
-def _owned(stanza: str) -> Iterator[str]:
-    """Give the files of a package that may hold others: each after the folder that it is in."""
+def _held(stanza: str, room: int) -> tuple[tuple[str, ...], int]:
+    """Give the files of a package that may hold others, and the room that is left.
+
+    A file's line has its name, after the line of the folder that it is in.
+
+    Args:
+        stanza: of the package.
+        room: characters that the paths of all its files may have.
+
+    Raises:
+        Failure: `ARCHIVE_LIMIT`.
+    """
+    held: list[str] = []
     folder = ""
     for kind, name in _FILES_OF(stanza):
         if kind == "F":
             folder = name
-        elif ownership.may_hold(path := f"{folder}/{name}".lstrip("/")):
-            yield path
+            continue
+        size = len(folder) + 1 + len(name)
+        if size > MAX_PATH:
+            continue
+        room -= size
+        if room < 0:
+            raise too_long(SCHEME)
+        path = f"{folder}/{name}".lstrip("/")
+        if len(held) < MAX_FILES and ownership.may_hold(path):
+            held.append(path)
+    return tuple(held), room
 
 
 DATABASE = Database(SCHEME, matches, whole(parse))

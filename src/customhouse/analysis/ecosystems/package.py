@@ -16,6 +16,13 @@ MAX_PACKAGES = 100_000
 MAX_FILES = 20_000
 """Files of one package that are remembered as its own."""
 
+MAX_PATH = 4096
+"""Characters of a file's path, as Linux bounds them; longer ones are passed over."""
+
+MAX_PATHS = 128 * 1024**2
+"""Characters of the paths of all files in a database; the 129 packages of a base image of rpm have
+260,000."""
+
 MAX_TEXT = 256
 """Characters that are kept of any one field of a package."""
 
@@ -126,6 +133,14 @@ def too_many(database: str) -> Failure:
     return Failure(
         Code.ARCHIVE_LIMIT,
         reason=f"its {database} database lists more than {MAX_PACKAGES} packages",
+    )
+
+
+def too_long(database: str) -> Failure:
+    """Make the failure for a database whose paths have more than `MAX_PATHS` characters."""
+    return Failure(
+        Code.ARCHIVE_LIMIT,
+        reason=f"the paths in its {database} database have more than {MAX_PATHS} characters",
     )
 
 

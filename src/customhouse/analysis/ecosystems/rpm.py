@@ -14,17 +14,20 @@ from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
 from customhouse.analysis.ecosystems.package import (
     MAX_FILES,
     MAX_PACKAGES,
+    MAX_PATH,
+    MAX_PATHS,
     MAX_TEXT,
     Database,
     Listing,
     Package,
     listing,
     shown,
+    too_long,
     too_many,
     whole,
 )
 from customhouse.analysis.ecosystems.rpmdb.header import Header
-from customhouse.errors import Failure
+from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,31 +116,37 @@ def parse(content: bytes) -> Listing:
     The source package is told by SOURCERPM, which has no epoch. The epoch 0 is left out.
 
     Raises:
-        Failure: see `Database`; `ARCHIVE_CORRUPT` also if the database itself is damaged.
+        Failure: see `Database`; `ARCHIVE_CORRUPT` also if the database itself is damaged,
+            `ARCHIVE_LIMIT` also if its files have more than `MAX_PATHS` characters.
     """
     if not content:
         return Listing((), 0)
     packages: list[Package] = []
-    owned: dict[str, tuple[str, ...]] = {}
+    owned: dict[str, list[str]] = {}
     readable = unreadable = 0
+    room = MAX_PATHS
     for blob in rpmdb.headers(content):
+        if readable + unreadable == MAX_PACKAGES:
+            raise too_many(SCHEME)
         try:
             header = Header(blob)
             package = _package(header)
-            files = tuple(filter(ownership.may_hold, _files(header)))
-        except Failure:
+            files, room = _held(header, room)
+        except Failure as failure:
+            if failure.code is Code.ARCHIVE_LIMIT:
+                raise
             unreadable += 1
             continue
         readable += 1
         if package is None:
             continue
-        if len(packages) == MAX_PACKAGES:
-            raise too_many(SCHEME)
         packages.append(package)
         if files:
-            owned[package.name] = (owned.get(package.name, ()) + files)[:MAX_FILES]
+            known = owned.setdefault(package.name, [])
+            known += files[: MAX_FILES - len(known)]
     found = listing(SCHEME, packages, readable, unreadable)
-    return Listing(found.packages, found.unreadable, owned)
+    files_of = {name: tuple(files) for name, files in owned.items()}
+    return Listing(found.packages, found.unreadable, files_of)
 
 
 def _package(header: Header) -> Package | None:
@@ -165,8 +174,28 @@ def _package(header: Header) -> Package | None:
         licence=shown(header.text(_LICENCE_TAG)),
         maintainer=shown(header.text(_PACKAGER_TAG)),
         vendor=shown(header.text(_VENDOR_TAG)),
-        module=shown(":".join(header.text(_MODULE_TAG).split(":")[:2])),
+        module=shown(":".join(header.text(_MODULE_TAG).split(":", 2)[:2])),
     )
+
+
+def _held(header: Header, room: int) -> tuple[list[str], int]:
+    """Give those of a package's files that may hold others, and the room that is left.
+
+    Args:
+        header: of the package.
+        room: characters that the paths of all its files may have.
+
+    Raises:
+        Failure: `ARCHIVE_CORRUPT`, `ARCHIVE_LIMIT`.
+    """
+    held: list[str] = []
+    for path in _files(header):
+        room -= len(path)
+        if room < 0:
+            raise too_long(SCHEME)
+        if len(held) < MAX_FILES and ownership.may_hold(path):
+            held.append(path)
+    return held, room
 
 
 def _files(header: Header) -> Iterator[str]:
@@ -178,10 +207,11 @@ def _files(header: Header) -> Iterator[str]:
     folders = header.texts(_FOLDERS_TAG)
     names = header.texts(_BASE_NAMES_TAG)
     for name, folder in zip(names, header.numbers(_FOLDER_OF_TAG), strict=False):
-        if folder < len(folders):
+        if folder < len(folders) and len(folders[folder]) + len(name) <= MAX_PATH:
             yield f"{folders[folder]}{name}".lstrip("/")
     for path in header.texts(_OLD_NAMES_TAG):
-        yield path.lstrip("/")
+        if len(path) <= MAX_PATH:
+            yield path.lstrip("/")
 
 
 DATABASE = Database(SCHEME, matches, whole(parse))

@@ -8,6 +8,7 @@ numbers of packages, 4 bytes, of which 0 is a counter; values are headers.
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from customhouse.analysis.ecosystems.rpmdb.damage import damaged
@@ -52,7 +53,7 @@ class _Pages:
         self._short = struct.Struct(f"{order}H")
         self._long = struct.Struct(f"{order}I")
         self._off_page = struct.Struct(f"{order}II")
-        self._bytes_left = 4 * len(content)  # what pages that refer to one another may yield
+        self._unvisited = last  # an overflow page is part of one value, so chains cannot go round
 
     def kind(self, number: int) -> int:
         return self._content[number * self._size + 25]
@@ -67,11 +68,11 @@ class _Pages:
             self._short.unpack_from(self._content, start + _PAGE_HEADER + 2 * each)[0]
             for each in range(count)
         ]
-        if any(offset >= self._size for offset in index):
+        # Items grow from the end of the page: one ends where the one before it begins.
+        if any(before <= after for before, after in pairwise((self._size, *index))):
             raise damaged("an index is wrong")
         for position in range(0, count, 2):
             key, value = index[position], index[position + 1]
-            # Items grow from the end of the page: one ends where the one before it begins.
             end = index[position - 1] if position else self._size
             item = self._content[start + key : start + end]
             if item[:1] != bytes((_ON_PAGE,)) or item[1:5] == bytes(4):
@@ -85,15 +86,15 @@ class _Pages:
         if kind != _OFF_PAGE or offset + 12 > self._size:
             raise damaged("a value is of an unknown kind")
         number, length = self._off_page.unpack_from(self._content, start + offset + 4)
-        self._bytes_left -= length
-        if length > len(self._content) or self._bytes_left < 0:
-            raise damaged("a value is larger than the file")
         return self._chain(number, length)
 
     def _chain(self, number: int, length: int) -> bytes:
         parts: list[bytes] = []
         left = length
         while left > 0:
+            self._unvisited -= 1
+            if self._unvisited < 0:
+                raise damaged("its values overlap")
             if not 0 < number <= self._last or self.kind(number) != _OVERFLOW_PAGE:
                 raise damaged("a value breaks off")
             start = number * self._size

@@ -17,6 +17,10 @@ MAX_ENTRIES: Final = 65_535
 MAX_ITEMS: Final = 1_000_000
 """Texts or numbers of one tag; the packages with the most files have some 100,000."""
 
+MAX_LENGTH: Final = 8192
+"""Bytes of a text that are looked at: twice those of the longest path, and of a name or version
+far more than either may have."""
+
 _ENTRY = struct.Struct(">IIiI")
 _INT32, _STRING, _STRINGS, _I18N = 4, 6, 8, 9
 
@@ -45,12 +49,12 @@ class Header:
         }
 
     def text(self, tag: int) -> str:
-        """The text of a tag, the first of several; empty if there is none."""
+        """The text of a tag, the first of several, cut at `MAX_LENGTH`; empty if there is none."""
         found = self._texts(tag, 1)
         return found[0] if found else ""
 
     def texts(self, tag: int) -> list[str]:
-        """The texts of a tag."""
+        """The texts of a tag, each cut at `MAX_LENGTH`."""
         return self._texts(tag, MAX_ITEMS)
 
     def number(self, tag: int) -> int | None:
@@ -78,6 +82,8 @@ class Header:
             end = self._data.find(b"\0", offset)
             if end < 0:
                 raise damaged("a package's header is wrong")
-            found.append(self._data[offset:end].decode("utf-8", "replace"))
+            found.append(
+                self._data[offset : min(end, offset + MAX_LENGTH)].decode("utf-8", "replace")
+            )
             offset = end + 1
         return found

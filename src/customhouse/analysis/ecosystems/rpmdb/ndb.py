@@ -40,6 +40,7 @@ def headers(content: bytes) -> Iterator[bytes]:
         raise damaged(f"its version {version} is not known")
     if pages * _PAGE > len(content):
         raise damaged("it ends within its slots")
+    left = len(content)  # blobs do not share bytes, so together they fit into the file
     for offset in range(_HEADER, pages * _PAGE, _SLOT.size):
         magic, number, start, _ = _SLOT.unpack_from(content, offset)
         if magic != b"Slot":
@@ -53,4 +54,7 @@ def headers(content: bytes) -> Iterator[bytes]:
         begin += _BLOB.size
         if blob != b"BlbS" or owner != number or begin + size > len(content):
             raise damaged("a slot leads to no package")
+        left -= _BLOB.size + size
+        if left < 0:
+            raise damaged("its packages overlap")
         yield content[begin : begin + size]
