@@ -128,7 +128,7 @@ def test_a_real_alpine_image(shared_data: Path) -> None:
 
 
 def test_paths_of_apk_are_bounded() -> None:
-    """A folder of half a megabyte with 200,000 files in it would be a hundred gigabytes of paths."""
+    """A folder of 500 KB with 200,000 files in it would be a hundred gigabytes of paths."""
     stanza = "P:{name}\nV:1-r0\nF:{folder}\n{files}\n"
     files = "R:program\n" * 200_000
     found = apk.parse(stanza.format(name="a", folder="d" * 500_000, files=files).encode())
