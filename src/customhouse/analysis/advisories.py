@@ -79,7 +79,7 @@ AFFECTED = Table(
 )
 
 # Goes up when a version's key or the reading of a record changes: everything is loaded anew then.
-ENCODING = 1
+ENCODING = 2
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from customhouse.analysis.ecosystems import rpm, scheme_of, version_key
+from customhouse.analysis.ecosystems import canonical, rpm, scheme_of, version_key
 from customhouse.errors import Failure
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def subjects(package: Package, ecosystems: Sequence[str]) -> Iterator[Subject]:
         scheme = scheme_of(ecosystem)
         if scheme is None:
             continue
-        known: tuple[tuple[str, str], ...] = ((package.source, package.source_version),)
+        known: tuple[tuple[str, str], ...] = (
+            (canonical(ecosystem, package.source), package.source_version),
+        )
         if scheme == rpm.SCHEME:
             module = f"{package.module}::" if package.module else ""
             source = f"{module}{rpm.SOURCE}{package.source}"

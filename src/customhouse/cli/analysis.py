@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -20,22 +22,30 @@ def _known(_: object, scheme: str) -> None:
 
 
 @app.command
-def compare(scheme: Annotated[str, Parameter(validator=_known)], /) -> None:
-    """Compare versions: reads two a line, with a blank between, and prints <, = or >.
+def compare(
+    scheme: Annotated[str, Parameter(validator=_known)],
+    /,
+    *,
+    input_: Annotated[Path | None, Parameter(name="--input")] = None,
+) -> None:
+    """Compare versions: reads two a line, with blanks between, and prints <, = or >.
 
     For a line that has not two valid versions it prints ? and says why; the exit status is 1 then.
 
     Args:
-        scheme: How versions are ordered: apk, dpkg, pep440, rpm or semver.
+        scheme: How versions are ordered: apk, dpkg, go, maven, nuget, packagist, pep440, rpm,
+            rubygems or semver.
+        input_: File to read; standard input by default.
     """
     failed = False
-    for line in sys.stdin:
-        try:
-            print(_compared(scheme, line))
-        except Failure as failure:
-            failed = True
-            print("?", flush=True)
-            notes().print(safe(failure.message), style="red")
+    with input_.open("rb") if input_ else nullcontext(sys.stdin.buffer) as lines:
+        for line in lines:
+            try:
+                print(_compared(scheme, line.decode("utf-8", "replace")))
+            except Failure as failure:
+                failed = True
+                print("?", flush=True)
+                notes().print(safe(failure.message), style="red", markup=False)
     if failed:
         sys.exit(1)
 
@@ -46,6 +56,6 @@ def _compared(scheme: str, line: str) -> str:
     Raises:
         Failure: VERSION_INVALID.
     """
-    first, _, second = line.strip().partition(" ")
-    one, other = (version_key(scheme, version.strip()) for version in (first, second))
+    first, second = [*line.strip().split(maxsplit=1), "", ""][:2]
+    one, other = (version_key(scheme, version) for version in (first, second))
     return "<" if one < other else ">" if one > other else "="

@@ -16,7 +16,9 @@ from customhouse.analysis.ecosystems import (
     version_key,
 )
 from customhouse.errors import Code, Failure
-from tests.analysis.ecosystems import reference
+from tests.analysis.ecosystems import language_reference, reference
+
+REFERENCES = reference.SCHEMES | language_reference.SCHEMES
 
 schemes = pytest.mark.parametrize("scheme", sorted(SCHEMES))
 few = settings(max_examples=100, deadline=None)
@@ -31,7 +33,7 @@ def in_range(key: bytes, lo: bytes, hi: bytes) -> bool:
 @given(data=st.data())
 @few
 def test_the_range_test_agrees_with_a_direct_comparison(scheme: str, data: st.DataObject) -> None:
-    compare, versions = reference.SCHEMES[scheme]
+    compare, versions = REFERENCES[scheme]
     low, high, version = data.draw(st.tuples(versions, versions, versions))
     key, lo, hi = (version_key(scheme, text) for text in (version, low, high))
 
@@ -46,7 +48,7 @@ def test_the_range_test_agrees_with_a_direct_comparison(scheme: str, data: st.Da
 @given(data=st.data())
 @few
 def test_no_key_is_the_beginning_of_another(scheme: str, data: st.DataObject) -> None:
-    _, versions = reference.SCHEMES[scheme]
+    _, versions = REFERENCES[scheme]
     first, second = sorted(version_key(scheme, data.draw(versions)) for _ in range(2))
 
     assert first
@@ -100,12 +102,16 @@ def test_an_unknown_scheme_is_refused() -> None:
         ("Chainguard", "apk"),
         ("MinimOS", "apk"),
         ("npm", "semver"),
-        ("Go", "semver"),
+        ("Go", "go"),
         ("crates.io", "semver"),
         ("Hex", "semver"),
         ("SwiftURL", "semver"),
         ("PyPI", "pep440"),
-        ("Maven:https://maven.google.com", None),
+        ("Maven:https://maven.google.com", "maven"),
+        ("RubyGems", "rubygems"),
+        ("NuGet", "nuget"),
+        ("Packagist", "packagist"),
+        ("Hackage", None),
         ("Red Hat:enterprise_linux:9::appstream", "rpm"),
         ("AlmaLinux:9", "rpm"),
         ("debian:12", None),

@@ -22,13 +22,18 @@ from customhouse.analysis.ecosystems import (
     binaries,
     dotnet,
     dpkg,
+    goversion,
     java,
+    maven,
     node,
+    nuget,
+    packagist,
     pep440,
     php,
     python,
     rpm,
     ruby,
+    rubygems,
     semver,
 )
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION, invalid
@@ -44,6 +49,7 @@ __all__ = [
     "Database",
     "Listing",
     "Package",
+    "canonical",
     "scheme_of",
     "version_key",
 ]
@@ -69,6 +75,11 @@ SCHEMES: Mapping[str, Callable[[str], bytes]] = MappingProxyType(
         rpm.SCHEME: rpm.key,
         semver.SCHEME: semver.key,
         pep440.SCHEME: pep440.key,
+        goversion.SCHEME: goversion.key,
+        maven.SCHEME: maven.key,
+        nuget.SCHEME: nuget.key,
+        packagist.SCHEME: packagist.key,
+        rubygems.SCHEME: rubygems.key,
     }
 )
 
@@ -95,9 +106,13 @@ _SCHEME_OF: Mapping[str, str] = MappingProxyType(
         "SUSE": rpm.SCHEME,
         "openEuler": rpm.SCHEME,
         "openSUSE": rpm.SCHEME,
+        "Go": goversion.SCHEME,
+        "Maven": maven.SCHEME,
+        "NuGet": nuget.SCHEME,
+        "Packagist": packagist.SCHEME,
         "PyPI": pep440.SCHEME,
+        "RubyGems": rubygems.SCHEME,
         "Bitnami": semver.SCHEME,
-        "Go": semver.SCHEME,
         "Hex": semver.SCHEME,
         "SwiftURL": semver.SCHEME,
         "crates.io": semver.SCHEME,
@@ -113,6 +128,17 @@ def scheme_of(ecosystem: str) -> str | None:
         A name of `SCHEMES`, or None for an ecosystem whose versions are not ordered here.
     """
     return _SCHEME_OF.get(ecosystem.partition(":")[0])
+
+
+def canonical(ecosystem: str, name: str) -> str:
+    """Write a package's name so that names that an ecosystem takes for one are one.
+
+    Python's names by the Packaging User Guide's "Names and normalization"; NuGet's and Composer's
+    in lower case. Elsewhere names are as they are.
+    """
+    if ecosystem == "PyPI":
+        return python.normalized(name)
+    return name.lower() if ecosystem in {"NuGet", "Packagist"} else name
 
 
 def version_key(scheme: str, version: str) -> bytes:

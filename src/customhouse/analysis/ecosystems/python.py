@@ -29,6 +29,11 @@ def matches(path: str) -> bool:
     return _PATH(path) is not None
 
 
+def normalized(name: str) -> str:
+    """Write a name as advisories have it: in lower case, runs of `-`, `_` and `.` as one `-`."""
+    return _RUNS("-", name).lower()
+
+
 def parse(path: str, metadata: bytes) -> Listing:
     """Read the metadata of a package. Its name is normalized, as advisories have it."""
     del path
@@ -47,7 +52,7 @@ def parse(path: str, metadata: bytes) -> Listing:
             ),
             "",
         )
-    name = _RUNS("-", name).lower()
+    name = normalized(name)
     package = Package(
         name=name,
         version=version,

@@ -79,7 +79,7 @@ def test_ubuntu_releases_meet(written: str, expected: str) -> None:
         (entry("Debian", "a", *fixed("1")), ("Debian", "no release is named")),
         (entry("Ubuntu", "a", *fixed("1")), ("Ubuntu", "no release is named")),
         (entry("Alpine", "a", *fixed("1")), ("Alpine", "no release is named")),
-        (entry("Maven", "a:b", *fixed("1")), ("Maven", "the ecosystem is not supported")),
+        (entry("Hackage", "a:b", *fixed("1")), ("Hackage", "the ecosystem is not supported")),
         (entry("debian:12", "a", *fixed("1")), ("debian:12", "the ecosystem is not supported")),
         (entry("", "a", *fixed("1")), ("", "no package is named")),
         ({}, ("", "no package is named")),
@@ -109,9 +109,9 @@ def test_what_is_not_supported_is_counted(affected: Any, omission: tuple[str, st
 
 
 def test_a_record_of_which_nothing_is_supported_is_no_failure() -> None:
-    advisory = parsed(affected=[entry("Maven", "a:b", *fixed("1"))])
+    advisory = parsed(affected=[entry("Hackage", "a:b", *fixed("1"))])
     assert advisory.affected == ()
-    assert advisory.skipped == (Omission("Maven", "the ecosystem is not supported", 1),)
+    assert advisory.skipped == (Omission("Hackage", "the ecosystem is not supported", 1),)
 
 
 def test_an_overlong_ecosystem_is_none() -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from customhouse.analysis.ecosystems import scheme_of
+from customhouse.analysis.ecosystems import canonical, scheme_of
 from customhouse.analysis.feeds.advisory import Affected, Omission
 from customhouse.analysis.feeds.document import shown
 from customhouse.analysis.feeds.osv import ratings, rpm_names
@@ -80,6 +80,7 @@ def read_packages(entries: Iterable[Entry], summary: str = "") -> Packages:
         if not (0 < len(name) <= _MAX_NAME and name.isprintable()):
             rejected.add(ecosystem, "not the name of a package", shown(name))
             continue
+        name = canonical(ecosystem, name)
         found = _intervals(entry, scheme, ecosystem, rejected)
         if found is None:
             skipped.add(ecosystem, "no versions are named")
