@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from customhouse.analysis import layers
 from customhouse.analysis.archive import Limits
-from customhouse.analysis.ecosystems import DATABASES
+from customhouse.analysis.ecosystems import DATABASES, package
 from customhouse.analysis.layers import decode, encode, parents, read_layer
 from customhouse.analysis.systems import FILES
 from customhouse.errors import Code, Failure
@@ -216,6 +216,16 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "packages" in failure(file(STATUS, dpkg(*(f"a{n}-1" for n in range(21))))).message
     monkeypatch.setattr(layers, "MAX_KEPT_BYTES", 79)
     assert "characters" in failure(*whiteouts).message
+    listed = file("var/lib/dpkg/info/a.list", b"/usr/bin/program\n" * 5)
+    assert "characters" in failure(listed).message
+
+
+def test_a_file_that_is_read_as_a_whole_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "node_modules/a/package.json"
+    manifest = file(path, b'{"name": "a", "version": "1"}')
+    assert read(manifest).databases[path].unreadable == 0
+    monkeypatch.setattr(package, "MAX_CONTENT", 20)
+    assert read(manifest).databases[path].unreadable == 1
 
 
 def test_the_archive_has_its_own_limits() -> None:

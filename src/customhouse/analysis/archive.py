@@ -224,7 +224,7 @@ class Entries:
         self._opened_bytes += entry.size
         if self._opened_bytes > limits.opened_bytes:
             return None
-        file = io.BytesIO() if entry.size <= _IN_MEMORY else tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        file = _scratch(entry.size)
         try:
             file.write(head)
             while self._rest:
@@ -235,7 +235,7 @@ class Entries:
         except BaseException:
             file.close()
             raise
-        return cast("BinaryIO", file)
+        return file
 
     def _check_unread(self, entry: Entry) -> None:
         if entry is not self._current or entry.kind is not Kind.FILE or self._rest != entry.size:
@@ -371,3 +371,10 @@ class Entries:
             raise exceeded(f"it grows more than {limits.ratio} times when decompressed")
         self._source.check_time()
         return bool(self._chunk)
+
+
+def _scratch(size: int) -> BinaryIO:
+    """Make a file for so many bytes that nobody else sees: in memory, or on disk if it is large."""
+    if size <= _IN_MEMORY:
+        return io.BytesIO()
+    return cast("BinaryIO", tempfile.TemporaryFile())

@@ -28,7 +28,7 @@ MAX_KEPT = 100_000
 """Paths that a reading may hold, and packages."""
 
 MAX_KEPT_BYTES = 16 * 1024**2
-"""Characters of all paths and targets in a reading."""
+"""Characters of all paths and targets in a reading, those that packages own included."""
 
 MAX_SYSTEM_FILE = 64 * 1024
 """Bytes of a file that tells the system; real ones have less than two thousand."""
@@ -73,7 +73,7 @@ _FOLDERS = frozenset(
     if folder
 )
 _LINKED = _FOLDERS | frozenset(FILES) | frozenset(_OTHER_FOLDERS)
-_PROGRAMS = next((database for database in DATABASES if database.programs), None)
+_PROGRAMS = next(database for database in DATABASES if database.begins)
 
 
 class DatabaseReading(msgspec.Struct, frozen=True):
@@ -237,8 +237,8 @@ class _Layer:
 
     def _program(self, entry: Entry) -> _Node:
         """Look for packages that a program was made of; its path is noted in any case."""
-        opened = entry.open(_PROGRAMS.begins) if _PROGRAMS else None
-        if _PROGRAMS and opened:
+        opened = entry.open(_PROGRAMS.begins)
+        if opened:
             with opened as file:
                 reading = self._listed(_PROGRAMS, entry.path, file)
             if reading.packages or reading.unreadable:
@@ -248,15 +248,19 @@ class _Layer:
     def _listed(self, database: Database, path: str, file: BinaryIO) -> DatabaseReading:
         listing = database.parse(path, file)
         self._packages += len(listing.packages)
+        self._count(sum(len(path) for paths in listing.owned.values() for path in paths))
         if self._packages > MAX_KEPT:
             raise exceeded(f"it lists more than {MAX_KEPT} packages")
         return DatabaseReading(database.name, listing.packages, listing.unreadable, listing.owned)
 
     def _keep(self, path: str) -> None:
         self._kept += 1
-        self._kept_bytes += len(path)
         if self._kept > MAX_KEPT:
             raise exceeded(f"it removes or holds more than {MAX_KEPT} paths of interest")
+        self._count(len(path))
+
+    def _count(self, characters: int) -> None:
+        self._kept_bytes += characters
         if self._kept_bytes > MAX_KEPT_BYTES:
             raise exceeded(f"its paths of interest have more than {MAX_KEPT_BYTES} characters")
 

@@ -224,7 +224,7 @@ def _issue(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-# Those of Container Analysis (package.proto, `architecture` and `package_type`).
+# Those of On-Demand Scanning (`PackageData.PackageType`), which Container Analysis answers too.
 _PACKAGE_TYPES = {
     "Go": "GO",
     "Maven": "MAVEN",

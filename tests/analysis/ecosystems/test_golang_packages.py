@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from customhouse.analysis.ecosystems import Listing, golang
+from customhouse.analysis.ecosystems import Listing, binaries
 from tests.analysis.ecosystems.test_elf_packages import program
 
 MARK = bytes(range(16))
@@ -31,7 +31,7 @@ def inline(toolchain: str, lines: str = LINES) -> bytes:
 
 
 def read(content: bytes) -> tuple[set[tuple[str, str]], int]:
-    listing = golang.parse("bin/x", io.BytesIO(content))
+    listing = binaries.parse("bin/x", io.BytesIO(content))
     return {(each.name, each.version) for each in listing.packages}, listing.unreadable
 
 
@@ -171,4 +171,4 @@ def test_a_program_that_is_built_now(tmp_path: Path) -> None:
 
 def test_no_program() -> None:
     for content in (b"", b"\xff Go buildinf:", bytes(100), b"#!/bin/sh\n"):
-        assert golang.parse("x", io.BytesIO(content)) == Listing((), 0)
+        assert binaries.parse("x", io.BytesIO(content)) == Listing((), 0)

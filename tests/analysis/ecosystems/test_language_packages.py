@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customhouse.analysis.ecosystems import Listing, golang, node, python
+from customhouse.analysis.ecosystems import Listing, binaries, node, python
 
 
 def test_every_package_of_this_interpreter() -> None:
@@ -89,8 +89,8 @@ def test_node_manifests(manifest: Any, expected: tuple[str, str, str] | int | No
 def test_any_bytes_give_a_listing(content: bytes) -> None:
     assert isinstance(node.parse("x", content), Listing)
     assert isinstance(python.parse("x", content), Listing)
-    assert isinstance(golang.parse("x", io.BytesIO(content)), Listing)
-    assert isinstance(golang.parse("x", io.BytesIO(program(content))), Listing)
+    assert isinstance(binaries.parse("x", io.BytesIO(content)), Listing)
+    assert isinstance(binaries.parse("x", io.BytesIO(program(content))), Listing)
 
 
 def program(texts: bytes, flags: int = 2, before: bytes = b"\x7fELF".ljust(64)) -> bytes:
@@ -123,7 +123,7 @@ def built(toolchain: str, lines: str = LINES) -> bytes:
 
 
 def test_a_program_of_go() -> None:
-    found = golang.parse("bin/x", io.BytesIO(built("go1.21.3 X:boring")))
+    found = binaries.parse("bin/x", io.BytesIO(built("go1.21.3 X:boring")))
     assert {(each.name, each.version) for each in found.packages} == {
         ("stdlib", "1.21.3"),
         ("example.com/a", "1.2.3"),
@@ -139,7 +139,7 @@ def test_a_program_of_go() -> None:
     [("go1.21rc2", "1.21.0-rc.2"), ("go1.21", "1.21.0"), ("go1.22.1-custom", "1.22.1")],
 )
 def test_the_library_of_the_toolchain(toolchain: str, version: str) -> None:
-    (package,) = golang.parse("bin/x", io.BytesIO(built(toolchain, "path\tx\n"))).packages
+    (package,) = binaries.parse("bin/x", io.BytesIO(built(toolchain, "path\tx\n"))).packages
     assert (package.name, package.version) == ("stdlib", version)
 
 
@@ -150,14 +150,14 @@ def test_programs_of_go_that_tell_nothing() -> None:
         program(b"", flags=0),
         program(b"\xff" * 9),
     ):
-        assert golang.parse("bin/x", io.BytesIO(content)) == Listing((), 0)
+        assert binaries.parse("bin/x", io.BytesIO(content)) == Listing((), 0)
 
 
 def test_the_magic_is_found_where_it_is_aligned() -> None:
     before = b"\x7fELF".ljust(70) + b"\xff Go buildinf:"
     content = built("go1.20")
     moved = before.ljust(4 * 1024**2 - 8) + content[64 - 8 :]
-    found = golang.parse("bin/x", io.BytesIO(moved.ljust(5 * 1024**2)))
+    found = binaries.parse("bin/x", io.BytesIO(moved.ljust(5 * 1024**2)))
     assert moved.find(b"\xff Go buildinf:", 200) == 4 * 1024**2
     assert ("stdlib", "1.20.0") in {(each.name, each.version) for each in found.packages}
 
@@ -168,7 +168,7 @@ def test_a_real_program() -> None:
     if path is None:
         pytest.skip("skopeo is not installed")
     with Path(path).open("rb") as file:
-        found = golang.parse(path, file)
+        found = binaries.parse(path, file)
     assert "stdlib" in {each.name for each in found.packages}
     assert all(re.fullmatch(r"[0-9]+\.[0-9]+.*", each.version) for each in found.packages)
     assert found.unreadable == 0

@@ -84,7 +84,7 @@ SCHEMES: Mapping[str, Callable[[str], bytes]] = MappingProxyType(
 )
 
 # By the name before the first colon. Source: OSV schema, "Defined Ecosystems"; osv.dev orders
-# exactly the last group by SemVer.
+# the last group, and Go, by SemVer.
 _SCHEME_OF: Mapping[str, str] = MappingProxyType(
     {
         "Debian": dpkg.SCHEME,

@@ -8,11 +8,6 @@ from customhouse.analysis.ecosystems import elf, golang, rust
 from customhouse.analysis.ecosystems.package import Database, Listing
 
 
-def is_program(head: bytes) -> bool:
-    """Tell whether a file that begins with these bytes, at least four, is a program."""
-    return head.startswith(elf.MAGIC)
-
-
 def parse(path: str, file: BinaryIO) -> Listing:
     """Read the modules of Go and the crates of Rust that a program was made of; never raises."""
     del path
@@ -21,6 +16,4 @@ def parse(path: str, file: BinaryIO) -> Listing:
     return Listing(go.packages + rusty.packages, go.unreadable + rusty.unreadable)
 
 
-DATABASE = Database(
-    "programs", lambda _: False, parse, is_system=False, programs=True, begins=elf.MAGIC
-)
+DATABASE = Database("programs", lambda _: False, parse, is_system=False, begins=elf.MAGIC)

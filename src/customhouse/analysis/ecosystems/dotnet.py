@@ -22,8 +22,8 @@ from customhouse.analysis.ecosystems.package import (
     MAX_PACKAGES,
     Database,
     Listing,
-    Package,
     content_of,
+    of_language,
 )
 
 ECOSYSTEM = "NuGet"
@@ -85,9 +85,7 @@ def parse(path: str, content: bytes) -> Listing:
             unreadable += 1
         else:
             found[library] = None
-    packages = tuple(
-        Package(name, version, "", name, version, ecosystem=ECOSYSTEM) for name, version in found
-    )
+    packages = tuple(of_language(ECOSYSTEM, name, version) for name, version in found)
     return Listing(packages, unreadable)
 
 

@@ -12,14 +12,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from customhouse.analysis.ecosystems import elf
+from customhouse.analysis.ecosystems import elf, goversion
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION
-from customhouse.analysis.ecosystems.package import (
-    MAX_PACKAGES,
-    MAX_TEXT,
-    Listing,
-    Package,
-)
+from customhouse.analysis.ecosystems.package import MAX_PACKAGES, MAX_TEXT, Listing, of_language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,22 +40,19 @@ _NO_VERSIONS = frozenset(("(devel)", "0.0.0", "0.0.0-00010101000000-000000000000
 _TOOLCHAIN = re.compile(r"go([0-9]+(?:\.[0-9]+)*(?:(?:rc|beta)[0-9]+)?)").match
 _NAME = re.compile(rf"[!-~]{{1,{MAX_TEXT}}}").fullmatch
 _VERSION = re.compile(rf"[!-~]{{1,{MAX_VERSION}}}").fullmatch
-_RELEASE = re.compile(r"([0-9.]+)(rc|beta)([0-9]+)").fullmatch
 
 
-def parse(path: str, file: BinaryIO) -> Listing:
+def modules(file: BinaryIO, program: elf.Program | None) -> Listing:
     """Read the modules of a program; none if it is not Go's.
 
     The toolchain's library is listed as `stdlib`. A module that was replaced is listed as what
     replaced it, unless that is a folder. The main module is listed if it has a version. Versions
     are as in advisories: without the leading `v`.
+
+    Args:
+        file: the program.
+        program: its headers; without them all of it is searched.
     """
-    del path
-    return modules(file, elf.read(file))
-
-
-def modules(file: BinaryIO, program: elf.Program | None) -> Listing:
-    """Read the modules of a program whose headers were read; without headers all is searched."""
     offset = _offset(file, program)
     texts = _texts(file, program, offset) if offset is not None else None
     if texts is None:
@@ -69,20 +61,11 @@ def modules(file: BinaryIO, program: elf.Program | None) -> Listing:
     toolchain, lines = (text.decode("utf-8", "replace") for text in texts)
     found = dict.fromkeys(_modules(lines))
     if match := _TOOLCHAIN(toolchain[:_MAX_TOOLCHAIN]):
-        found["stdlib", _semantic(match[1])] = None
+        found["stdlib", goversion.semantic(match[0])] = None
     packages = tuple(
-        Package(name, version, "", name, version, ecosystem=ECOSYSTEM)
-        for name, version in list(found)[:MAX_PACKAGES]
+        of_language(ECOSYSTEM, name, version) for name, version in list(found)[:MAX_PACKAGES]
     )
     return Listing(packages, 0)
-
-
-def _semantic(release: str) -> str:
-    """Write a release of Go as advisories do: `1.21rc2` is `1.21.0-rc.2`."""
-    match = _RELEASE(release)
-    numbers = (match[1] if match else release).split(".")
-    version = ".".join((*numbers, "0", "0")[: max(3, len(numbers))])
-    return f"{version}-{match[2]}.{match[3]}" if match else version
 
 
 def _offset(file: BinaryIO, program: elf.Program | None) -> int | None:

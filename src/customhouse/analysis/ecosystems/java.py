@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION
-from customhouse.analysis.ecosystems.package import Database, Listing, Package, shown
+from customhouse.analysis.ecosystems.package import Database, Listing, Package, of_language, shown
 
 ECOSYSTEM = "Maven"
 
@@ -308,7 +308,7 @@ def _package(group: str, artifact: str, version: str) -> Package | None:
     if not (_NAME(group) and _NAME(artifact) and _VERSION(version)):
         return None
     name = f"{group}:{artifact}"
-    return Package(name, version, "", name, version, ecosystem=ECOSYSTEM)
+    return of_language(ECOSYSTEM, name, version)
 
 
 def _described(properties: str, path: re.Match[bytes]) -> Package:

@@ -10,7 +10,13 @@ import re
 
 import msgspec
 
-from customhouse.analysis.ecosystems.package import Database, Listing, Package, content_of, shown
+from customhouse.analysis.ecosystems.package import (
+    Database,
+    Listing,
+    content_of,
+    of_language,
+    shown,
+)
 
 ECOSYSTEM = "npm"
 
@@ -52,14 +58,11 @@ def parse(path: str, manifest: bytes) -> Listing:
     version = version.strip().removeprefix("v").removeprefix("=")
     if not (_NAME(name) and _VERSION(version)):
         return Listing((), 1)
-    package = Package(
-        name=name,
-        version=version,
-        arch="",
-        source=name,
-        source_version=version,
+    package = of_language(
+        ECOSYSTEM,
+        name,
+        version,
         licence=_licence(found.license) or _licence(found.licenses),
-        ecosystem=ECOSYSTEM,
     )
     return Listing((package,), 0)
 

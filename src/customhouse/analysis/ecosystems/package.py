@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MAX_PACKAGES = 100_000
 """Packages that one database may list; the largest distributions have half of that to offer."""
 
+MAX_CONTENT = 64 * 1024**2
+"""Bytes of a file that is read as a whole."""
+
 MAX_FILES = 20_000
 """Files of one package that are remembered as its own."""
 
@@ -57,6 +60,13 @@ class Package:
     ecosystem: str = ""
 
 
+def of_language(
+    ecosystem: str, name: str, version: str, *, licence: str = "", maintainer: str = ""
+) -> Package:
+    """Make a package of a language: it has no architecture and is its own source."""
+    return Package(name, version, "", name, version, licence, maintainer, ecosystem=ecosystem)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What was read of one file of a package database.
@@ -87,15 +97,13 @@ class Database:
             is not empty, with `ARCHIVE_LIMIT` if it lists more than `MAX_PACKAGES` packages; one
             of a language never raises.
         is_system: whether it is the operating system's, without which nothing is known of it.
-        programs: whether it is about programs: files that can be run and begin with `begins`.
-        begins: the first bytes of such a file.
+        begins: of a kind that is about programs, whatever their paths, their first bytes.
     """
 
     name: str
     matches: Callable[[str], bool]
     parse: Callable[[str, BinaryIO], Listing]
     is_system: bool = True
-    programs: bool = False
     begins: bytes = b""
 
 
@@ -105,8 +113,16 @@ def whole(parse: Callable[[bytes], Listing]) -> Callable[[str, BinaryIO], Listin
 
 
 def content_of(parse: Callable[[str, bytes], Listing]) -> Callable[[str, BinaryIO], Listing]:
-    """Make a reader of a file out of one of its path and content."""
-    return lambda path, file: parse(path, file.read())
+    """Make a reader of a file out of one of its path and content.
+
+    A file of more than `MAX_CONTENT` bytes is unreadable.
+    """
+
+    def read(path: str, file: BinaryIO) -> Listing:
+        content = file.read(MAX_CONTENT + 1)
+        return parse(path, content) if len(content) <= MAX_CONTENT else Listing((), 1)
+
+    return read
 
 
 def listing(database: str, packages: list[Package], readable: int, unreadable: int) -> Listing:

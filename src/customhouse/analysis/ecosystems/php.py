@@ -19,6 +19,7 @@ from customhouse.analysis.ecosystems.package import (
     Listing,
     Package,
     content_of,
+    of_language,
     shown,
 )
 
@@ -94,15 +95,12 @@ def _package(entry: msgspec.Raw) -> Package | None:
         version = version[1:]
     if not (_NAME(name) and _VERSION(version)):
         return None
-    return Package(
-        name=name,
-        version=version,
-        arch="",
-        source=name,
-        source_version=version,
+    return of_language(
+        ECOSYSTEM,
+        name,
+        version,
         licence=_first(found.license),
         maintainer=_first(found.authors),
-        ecosystem=ECOSYSTEM,
     )
 
 

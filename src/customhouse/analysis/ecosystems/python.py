@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 from email.parser import HeaderParser
 
-from customhouse.analysis.ecosystems.package import Database, Listing, Package, content_of, shown
+from customhouse.analysis.ecosystems.package import (
+    Database,
+    Listing,
+    content_of,
+    of_language,
+    shown,
+)
 
 ECOSYSTEM = "PyPI"
 
@@ -53,15 +59,12 @@ def parse(path: str, metadata: bytes) -> Listing:
             "",
         )
     name = normalized(name)
-    package = Package(
-        name=name,
-        version=version,
-        arch="",
-        source=name,
-        source_version=version,
+    package = of_language(
+        ECOSYSTEM,
+        name,
+        version,
         licence=shown(licence),
         maintainer=shown(str(fields.get("Author-email") or fields.get("Author") or "")),
-        ecosystem=ECOSYSTEM,
     )
     return Listing((package,), 0)
 

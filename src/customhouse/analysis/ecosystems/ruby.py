@@ -11,7 +11,13 @@ from __future__ import annotations
 import re
 
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION
-from customhouse.analysis.ecosystems.package import Database, Listing, Package, content_of, shown
+from customhouse.analysis.ecosystems.package import (
+    Database,
+    Listing,
+    content_of,
+    of_language,
+    shown,
+)
 
 ECOSYSTEM = "RubyGems"
 
@@ -59,15 +65,12 @@ def parse(path: str, content: bytes) -> Listing:
         name, version = _named(path.rpartition("/")[2])
         if not (_NAME(name) and _VERSION(version)):
             return Listing((), 1)
-    package = Package(
-        name=name,
-        version=version,
-        arch="",
-        source=name,
-        source_version=version,
+    package = of_language(
+        ECOSYSTEM,
+        name,
+        version,
         licence=shown(fields.get("license", "")),
         maintainer=shown(fields.get("author", "")),
-        ecosystem=ECOSYSTEM,
     )
     return Listing((package,), 0)
 

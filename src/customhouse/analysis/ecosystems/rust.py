@@ -15,7 +15,7 @@ import msgspec
 
 from customhouse.analysis.ecosystems import elf
 from customhouse.analysis.ecosystems.encoding import MAX_VERSION
-from customhouse.analysis.ecosystems.package import MAX_PACKAGES, Listing, Package
+from customhouse.analysis.ecosystems.package import MAX_PACKAGES, Listing, Package, of_language
 
 ECOSYSTEM = "crates.io"
 
@@ -43,19 +43,13 @@ _CRATES = msgspec.json.Decoder(_Crates)
 _CRATE = msgspec.json.Decoder(_Crate)
 
 
-def parse(path: str, file: BinaryIO) -> Listing:
-    """Read the crates that a program was made of; none if it does not tell.
+def crates(file: BinaryIO, program: elf.Program | None) -> Listing:
+    """Read the crates of a program; none if it does not tell.
 
     Listed are those that are part of the program, not only of its build, and come from a registry.
     Crates from a folder or from git, mostly the program itself, have versions that no advisory
     speaks of.
     """
-    del path
-    return crates(file, elf.read(file))
-
-
-def crates(file: BinaryIO, program: elf.Program | None) -> Listing:
-    """Read the crates of a program whose headers were read."""
     section = program.sections.get(_SECTION) if program else None
     if section is None:
         return Listing((), 0)
@@ -81,7 +75,7 @@ def crates(file: BinaryIO, program: elf.Program | None) -> Listing:
         if not (_NAME(name) and _VERSION(version)):
             unreadable += 1
             continue
-        packages[Package(name, version, "", name, version, ecosystem=ECOSYSTEM)] = None
+        packages[of_language(ECOSYSTEM, name, version)] = None
     return Listing(tuple(packages), unreadable)
 
 

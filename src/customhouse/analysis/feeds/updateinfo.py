@@ -265,6 +265,8 @@ def _fixes(
         version = f"{package.get('version', '')}-{package.get('release', '')}"
         if epoch.strip("0"):
             version = f"{epoch}:{version}"
+        if arch == "src":
+            continue  # is installed nowhere
         if not (is_name(name) and is_name(arch)):
             rejected.add(ecosystem, "not the name of a package", name)
             continue
@@ -274,7 +276,7 @@ def _fixes(
             rejected.add(ecosystem, "not a version", failure.message)
             continue
         arches = found.setdefault(name, {})
-        arch = "" if arch in ("noarch", "src") else arch
+        arch = "" if arch == "noarch" else arch
         arches[arch] = max(arches.get(arch, fix), fix)
     return found
 
