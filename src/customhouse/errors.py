@@ -400,7 +400,7 @@ class Code(Enum):
         400,
         "UNSUPPORTED",
         "the feed cannot be read: {reason}",
-        "Give a JSON file, a folder or a zip of advisories in OSV format.",
+        "Give a JSON file, a folder or a zip of advisories in OSV format, or of Red Hat's VEX.",
     )
     OPERATION_UNKNOWN = Entry(
         404,

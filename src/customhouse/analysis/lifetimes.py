@@ -15,8 +15,9 @@ The date is the last day of the security support that the vendor gives to everyb
 - SUSE: end of general support, suse.com/lifecycle, without LTSS. openSUSE:
   en.opensuse.org/Lifetime. Fedora: docs.fedoraproject.org/en-US/releases/eol.
 
-Where a vendor's page is no more, the date is that of endoflife.date. A release that is not in the
-table is rolling, still in development, or newer than the table (November 2026).
+Tests hold the dates of Debian and Ubuntu equal to distro-info-data; the others are compared with
+nothing. A release that is not in the table is rolling, still in development, or newer than the
+table (November 2026).
 """
 
 from __future__ import annotations

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cvss import CVSS2, CVSS3, CVSS4
 from cvss.exceptions import CVSSError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MAX_VECTOR: Final = 512
 """The longest vector that is read, in characters: twice what a CVSS 4.0 vector with every metric
 takes."""
+
+MAX_SCORES: Final = 16
+"""The most scores that are kept of a record."""
 
 _CACHED_VECTORS: Final = 16_384
 
@@ -114,6 +120,24 @@ def from_vector(vector: str) -> Score:
         severity unspecified with an empty version and vector; it never raises.
     """
     return _from_vector(vector) if len(vector) <= MAX_VECTOR else _INVALID
+
+
+def from_vectors(vectors: Iterable[str]) -> tuple[Score, ...]:
+    """What CVSS vectors say, without those that are not valid; at most `MAX_SCORES`."""
+    valid = [score for score in map(from_vector, dict.fromkeys(vectors)) if score.version]
+    return tuple(valid[:MAX_SCORES])
+
+
+def newest(scores: Iterable[Score]) -> tuple[Severity, str]:
+    """The severity of the newest version's first score, which is the source's own, and its words.
+
+    Returns:
+        Unspecified and an empty text if there are no scores.
+    """
+    score = max(scores, key=lambda score: score.version, default=None)
+    if score is None:
+        return Severity.SEVERITY_UNSPECIFIED, ""
+    return score.severity, f"CVSS {score.version} score {score.score}"
 
 
 @lru_cache(maxsize=_CACHED_VECTORS)

@@ -33,7 +33,7 @@ class ImportRequest(BaseModel):
 
     Attributes:
         name: the name under which it is listed.
-        uri: an http or https address of a JSON file or zip in OSV format.
+        uri: an http or https address of a JSON file or zip, in OSV format or Red Hat's VEX.
     """
 
     model_config = ConfigDict(extra="forbid")

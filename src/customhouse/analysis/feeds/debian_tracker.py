@@ -16,9 +16,10 @@ import msgspec
 
 from customhouse.analysis.ecosystems import dpkg
 from customhouse.analysis.feeds.advisory import BEGINNING, UNFIXED, Advisory, Affected
-from customhouse.analysis.feeds.csaf.texts import Tally, is_cve, is_name, plain
+from customhouse.analysis.feeds.decoding import BYTE_ORDER_MARK, DAMAGE
 from customhouse.analysis.feeds.document import Document, Rejected, shown
 from customhouse.analysis.feeds.osv.ranges import key
+from customhouse.analysis.feeds.texts import Tally, is_cve, is_name, plain
 from customhouse.analysis.severity import from_word
 from customhouse.analysis.systems.names import debian_release
 from customhouse.errors import Failure
@@ -40,9 +41,7 @@ UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SAMPLE: Final = 4096
 _MAX_WORD: Final = 64
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _NEVER: Final = "0"  # the version that fixes what a package never had
-_DAMAGE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _BEGINNING: Final = re.compile(
     rb'\s*\{\s*"[0-9A-Za-z][0-9A-Za-z+.-]*"\s*:\s*\{\s*"(?:CVE|TEMP)-[0-9A-Z-]+"\s*:\s*\{'
@@ -74,7 +73,7 @@ _RELEASE: Final = msgspec.json.Decoder(_Release)
 
 def recognises(content: bytes) -> bool:
     """Tell cheaply, by the first keys, whether a JSON document has this form."""
-    return bool(_BEGINNING(content.removeprefix(_BYTE_ORDER_MARK)[:_SAMPLE]))
+    return bool(_BEGINNING(content.removeprefix(BYTE_ORDER_MARK)[:_SAMPLE]))
 
 
 def read(files: Iterable[Document]) -> Iterator[Advisory | Rejected]:
@@ -112,8 +111,8 @@ def _collect(
 ) -> Iterator[Rejected]:
     """Group what is said of source packages by vulnerability, still undecoded."""
     try:
-        sources = _OBJECT.decode(file.content.removeprefix(_BYTE_ORDER_MARK))
-    except _DAMAGE as error:
+        sources = _OBJECT.decode(file.content.removeprefix(BYTE_ORDER_MARK))
+    except DAMAGE as error:
         yield Rejected(file.name, shown(str(error)))
         return
     for source, raw in sources.items():
@@ -123,7 +122,7 @@ def _collect(
             continue
         try:
             issues = _OBJECT.decode(raw)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             yield Rejected(where, shown(str(error)))
             continue
         for name, issue in issues.items():
@@ -143,7 +142,7 @@ def _advisory(
     for where, source, raw in entries:
         try:
             issue = _ISSUE.decode(raw)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             yield Rejected(f"{where}:{name}", shown(str(error)))
             continue
         readable = True
@@ -180,7 +179,7 @@ def _row(
         release = _RELEASE.decode(raw)
         version = release.fixed_version if release.status == "resolved" else None
         fixed = key(dpkg.SCHEME, version) if version and version != _NEVER else BEGINNING
-    except _DAMAGE as error:
+    except DAMAGE as error:
         rejected.add(ecosystem, "a release is malformed", f"{source}: {error}")
         return None
     except Failure as failure:

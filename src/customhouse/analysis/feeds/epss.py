@@ -13,6 +13,7 @@ import zlib
 from datetime import date
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from customhouse.analysis.feeds.decoding import BYTE_ORDER_MARK
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ MAX_CONTENT: Final = 128 << 20
 
 _SAMPLE: Final = 4096
 _GZIP: Final = b"\x1f\x8b"
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _HEAD: Final = re.compile(
     rb"(?:#[^\r\n]{0,1000}\r?\n)?cve,epss(,percentile)?[ \t]*(?:\r?\n|\Z)"
 ).match
@@ -85,7 +85,7 @@ def recognises(content: bytes) -> bool:
             beginning = zlib.decompressobj(31).decompress(beginning, _SAMPLE)
         except zlib.error:
             return False
-    return bool(_HEAD(beginning.removeprefix(_BYTE_ORDER_MARK)))
+    return bool(_HEAD(beginning.removeprefix(BYTE_ORDER_MARK)))
 
 
 def scores(content: bytes) -> Scores:
@@ -97,7 +97,7 @@ def scores(content: bytes) -> Scores:
     Raises:
         Failure: FEED_INVALID if it is too large, damaged, or does not begin with the columns.
     """
-    text = _unpacked(content).removeprefix(_BYTE_ORDER_MARK)
+    text = _unpacked(content).removeprefix(BYTE_ORDER_MARK)
     head = _HEAD(text)
     if not head:
         raise Failure(Code.FEED_INVALID, reason="it does not begin with columns of EPSS scores")

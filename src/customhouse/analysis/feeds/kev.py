@@ -13,8 +13,9 @@ from typing import Final
 
 import msgspec
 
-from customhouse.analysis.feeds.csaf.texts import is_cve, plain
+from customhouse.analysis.feeds.decoding import BYTE_ORDER_MARK, DAMAGE
 from customhouse.analysis.feeds.document import MAX_DOCUMENT, TOO_LARGE, Rejected, shown
+from customhouse.analysis.feeds.texts import is_cve, plain
 from customhouse.errors import Code, Failure
 
 MAX_ITEMS: Final = 1_000_000
@@ -24,9 +25,7 @@ MAX_TEXT: Final = 4096
 """Bytes that are kept of a text."""
 
 _SAMPLE: Final = 4096
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _KEY: Final = re.compile(rb'"(?:catalogVersion|cveID)"\s*:\s*"').search  # in the schema an object
-_DAMAGE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ _VULNERABILITY: Final = msgspec.json.Decoder(_Vulnerability)
 
 def recognises(content: bytes) -> bool:
     """Tell cheaply, by what stands at its beginning, whether a JSON document is the catalogue."""
-    beginning = content.removeprefix(_BYTE_ORDER_MARK)[:_SAMPLE].lstrip()
+    beginning = content.removeprefix(BYTE_ORDER_MARK)[:_SAMPLE].lstrip()
     return beginning.startswith(b"{") and bool(_KEY(beginning))
 
 
@@ -87,8 +86,8 @@ def entries(content: bytes) -> list[Exploited | Rejected]:
     if content.count(b",") > MAX_ITEMS:
         raise Failure(Code.FEED_INVALID, reason=f"it has more than {MAX_ITEMS} items")
     try:
-        catalogue = _CATALOGUE.decode(content.removeprefix(_BYTE_ORDER_MARK))
-    except _DAMAGE as error:
+        catalogue = _CATALOGUE.decode(content.removeprefix(BYTE_ORDER_MARK))
+    except DAMAGE as error:
         raise Failure(Code.FEED_INVALID, reason=shown(str(error))) from None
     return [_entry(index, raw) for index, raw in enumerate(catalogue.vulnerabilities)]
 
@@ -97,7 +96,7 @@ def _entry(index: int, raw: msgspec.Raw) -> Exploited | Rejected:
     where = f"vulnerabilities[{index}]"
     try:
         found = _VULNERABILITY.decode(raw)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         return Rejected(where, shown(str(error)))
     cve = found.cve.strip()
     if not is_cve(cve):

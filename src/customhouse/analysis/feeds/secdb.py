@@ -16,9 +16,10 @@ import msgspec
 
 from customhouse.analysis.ecosystems import apk
 from customhouse.analysis.feeds.advisory import BEGINNING, Advisory, Affected
-from customhouse.analysis.feeds.csaf.texts import is_cve, is_name
+from customhouse.analysis.feeds.decoding import BYTE_ORDER_MARK, DAMAGE
 from customhouse.analysis.feeds.document import Document, Rejected, shown
 from customhouse.analysis.feeds.osv.ranges import key
+from customhouse.analysis.feeds.texts import is_cve, is_name
 from customhouse.errors import Failure
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MAX_TEXT: Final = 1024
 _SAMPLE: Final = 4096
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _NEVER: Final = "0"  # the version that fixes what a package never had
-_DAMAGE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _BRANCH: Final = re.compile(r"v[0-9]{1,3}\.[0-9]{1,3}|edge").fullmatch
 _HOST: Final = re.compile(r"https?://(?:[a-z0-9-]{1,63}\.)?([a-z0-9-]{1,63}\.[a-z]{2,9})(?:/|$)")
@@ -92,7 +91,7 @@ class _Vulnerability(NamedTuple):
 def recognises(content: bytes) -> bool:
     """Tell cheaply, by what stands at its beginning, whether a JSON document has this form."""
     # A quote within a text has a backslash before it, so these are whole texts and mostly keys.
-    beginning = content.removeprefix(_BYTE_ORDER_MARK)[:_SAMPLE].lstrip()
+    beginning = content.removeprefix(BYTE_ORDER_MARK)[:_SAMPLE].lstrip()
     return beginning.startswith(b"{") and (
         b'"secfixes"' in beginning or (b'"reponame"' in beginning and b'"urlprefix"' in beginning)
     )
@@ -142,8 +141,8 @@ def _collect(file: Document, found: dict[tuple[str, str], _Vulnerability]) -> It
         yield Rejected(file.name, f"it has more than {MAX_ITEMS} items")
         return
     try:
-        content = _FILE.decode(file.content.removeprefix(_BYTE_ORDER_MARK))
-    except _DAMAGE as error:
+        content = _FILE.decode(file.content.removeprefix(BYTE_ORDER_MARK))
+    except DAMAGE as error:
         yield Rejected(file.name, shown(str(error)))
         return
     ecosystem = _ecosystem(content)
@@ -153,7 +152,7 @@ def _collect(file: Document, found: dict[tuple[str, str], _Vulnerability]) -> It
     for index, raw in enumerate(content.packages or ()):
         try:
             package = _ENTRY.decode(raw).pkg
-        except _DAMAGE as error:
+        except DAMAGE as error:
             yield Rejected(f"{file.name}[{index}]", shown(str(error)))
             continue
         where = f"{file.name}:{shown(package.name)}"
@@ -175,7 +174,7 @@ def _fixes(
         except Failure as failure:
             yield Rejected(where, failure.message)
             continue
-        except _DAMAGE as error:
+        except DAMAGE as error:
             yield Rejected(where, shown(str(error)))
             continue
         for text in texts:

@@ -18,9 +18,9 @@ from xml.parsers import expat
 
 from customhouse.analysis.ecosystems import rpm
 from customhouse.analysis.feeds.advisory import Advisory, Omission
-from customhouse.analysis.feeds.csaf.fixes import Fix, ranges
-from customhouse.analysis.feeds.csaf.texts import Tally, is_cve, is_name, links, plain
 from customhouse.analysis.feeds.document import Document, Rejected, shown
+from customhouse.analysis.feeds.fixes import Fix, ranges
+from customhouse.analysis.feeds.texts import Tally, is_cve, is_name, links, plain
 from customhouse.analysis.severity import Severity, from_word
 from customhouse.errors import Failure
 

@@ -7,15 +7,10 @@ from typing import Any
 import pytest
 
 from customhouse.analysis.feeds import Reference
+from customhouse.analysis.feeds.decoding import MAX_ITEMS, MAX_OBJECTS
 from customhouse.analysis.feeds.document import MAX_DOCUMENT
-from customhouse.analysis.feeds.osv import (
-    MAX_ALIASES,
-    MAX_DETAILS,
-    MAX_REFERENCES,
-    MAX_SUMMARY,
-    parse,
-)
-from customhouse.analysis.feeds.osv.schema import MAX_ITEMS, MAX_OBJECTS
+from customhouse.analysis.feeds.osv import MAX_ALIASES, parse
+from customhouse.analysis.feeds.texts import MAX_DETAILS, MAX_REFERENCES, MAX_SUMMARY
 from customhouse.errors import Code, Failure
 from tests.analysis.feeds.osv.records import encoded, entry, fixed, parsed
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from customhouse.analysis.feeds.osv.ratings import MAX_SCORES
-from customhouse.analysis.severity import Severity
+from customhouse.analysis.severity import MAX_SCORES, Severity
 from tests.analysis.feeds.osv.records import entry, fixed, only_row, parsed
 
 V2 = {"type": "CVSS_V2", "score": "AV:N/AC:L/Au:N/C:N/I:N/A:C"}  # 7.8

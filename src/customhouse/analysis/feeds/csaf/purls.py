@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from customhouse.analysis.ecosystems import rpm
-from customhouse.analysis.feeds.csaf.texts import is_name
 from customhouse.analysis.feeds.osv.rpm_names import ecosystem_of
+from customhouse.analysis.feeds.texts import is_name
 
 MODULE: Final = re.compile(r"([\w.+-]+:[\w.-]+)(?::([\w.-]*))?(?::[\w.-]*)?", re.ASCII).fullmatch
 """Matches `NAME:STREAM[:VERSION[:CONTEXT]]`; the groups are name with stream, and the version."""

@@ -13,33 +13,33 @@ from typing import TYPE_CHECKING, Final
 from customhouse.analysis.feeds.advisory import Advisory
 from customhouse.analysis.feeds.csaf import rows
 from customhouse.analysis.feeds.csaf.schema import Csaf, Vulnerability, decode
-from customhouse.analysis.feeds.csaf.texts import is_cve, links, plain, utc
+from customhouse.analysis.feeds.decoding import malformed
 from customhouse.analysis.feeds.document import Document, Rejected
-from customhouse.analysis.feeds.osv.schema import malformed
-from customhouse.analysis.severity import Score, Severity, from_vector, from_word
+from customhouse.analysis.feeds.texts import (
+    MAX_DETAILS,
+    MAX_SUMMARY,
+    REJECTIONS,
+    is_cve,
+    links,
+    plain,
+    utc,
+)
+from customhouse.analysis.severity import Score, Severity, from_vectors, newest
 from customhouse.errors import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAX_SUMMARY: Final = 1 << 10
-"""Bytes that are kept of a title."""
-
-MAX_DETAILS: Final = 16 << 10
-"""Bytes that are kept of the description."""
-
-MAX_SCORES: Final = 16
-"""The most scores that are kept of a document."""
-
 _CATEGORY: Final = "csaf_vex"
 _BEGINNING: Final = 64 << 10
-_REJECTIONS: Final = ("** REJECT **", "Rejected reason:")
 
 
 def recognises(content: bytes) -> bool:
     """Tell cheaply whether a document is a VEX document of Red Hat's."""
-    beginning = content[:_BEGINNING]
-    return b'"csaf_vex"' in beginning and b"https://www.redhat.com" in beginning
+    return (
+        content.find(b'"csaf_vex"', 0, _BEGINNING) >= 0
+        and content.find(b"https://www.redhat.com", 0, _BEGINNING) >= 0
+    )
 
 
 def read(files: Iterable[Document]) -> Iterator[Advisory | Rejected]:
@@ -74,7 +74,7 @@ def parse(content: bytes) -> Advisory:
     modified = utc(head.tracking.current_release_date)
     published = vulnerability.release_date or head.tracking.initial_release_date
     details = plain(_details(vulnerability), MAX_DETAILS)
-    is_withdrawn = details.startswith(_REJECTIONS)
+    is_withdrawn = details.startswith(REJECTIONS)
     scores = _scores(vulnerability)
     severity, source = _severity(document, scores)
     return Advisory(
@@ -110,23 +110,16 @@ def _links(vulnerability: Vulnerability) -> Iterator[tuple[str, str]]:
 
 
 def _scores(vulnerability: Vulnerability) -> tuple[Score, ...]:
-    vectors = dict.fromkeys(
+    return from_vectors(
         vector.vector_string
         for rating in vulnerability.scores or ()
         for vector in (rating.cvss_v4, rating.cvss_v3, rating.cvss_v2)
         if vector
     )
-    valid = [score for score in map(from_vector, vectors) if score.version]
-    return tuple(valid[:MAX_SCORES])
 
 
 def _severity(document: Csaf, scores: Iterable[Score]) -> tuple[Severity, str]:
     """The document's own word, else the newest version of CVSS."""
     aggregate = document.document.aggregate_severity
     rated = rows.rated(aggregate.text if aggregate else "")
-    if rated[0]:
-        return rated
-    score = max(scores, key=lambda each: each.version, default=None)
-    if score:
-        return score.severity, f"CVSS {score.version} score {score.score}"
-    return from_word(""), ""
+    return rated if rated[0] else newest(scores)

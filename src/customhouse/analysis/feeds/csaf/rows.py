@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from customhouse.analysis.ecosystems import rpm
 from customhouse.analysis.feeds.advisory import BEGINNING, UNFIXED, Affected, Omission
 from customhouse.analysis.feeds.csaf import purls
-from customhouse.analysis.feeds.csaf.fixes import Fix, ranges
-from customhouse.analysis.feeds.csaf.texts import Tally
-from customhouse.analysis.feeds.osv.schema import malformed
+from customhouse.analysis.feeds.decoding import malformed
+from customhouse.analysis.feeds.fixes import Fix, ranges
+from customhouse.analysis.feeds.texts import Tally
 from customhouse.analysis.severity import Severity, from_word
 from customhouse.errors import Failure
 

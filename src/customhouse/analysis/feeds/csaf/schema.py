@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from customhouse.analysis.feeds.document import MAX_DOCUMENT, TOO_LARGE
-from customhouse.analysis.feeds.osv.schema import MAX_ITEMS, MAX_OBJECTS, Moment, malformed
+from customhouse.analysis.feeds import decoding
+from customhouse.analysis.feeds.osv.schema import Moment
 
 
 class Helper(msgspec.Struct, gc=False):
@@ -147,17 +147,4 @@ def decode(content: bytes) -> Csaf:
     Raises:
         Failure: ADVISORY_INVALID if it is too large, is no JSON, or has not this form.
     """
-    if len(content) > MAX_DOCUMENT:
-        raise malformed(TOO_LARGE)
-    if content.count(b"{") > MAX_OBJECTS:
-        raise malformed(f"it has more than {MAX_OBJECTS} objects")
-    if content.count(b",") > MAX_ITEMS:
-        raise malformed(f"it has more than {MAX_ITEMS} items")
-    try:
-        return _DECODER.decode(content.removeprefix(b"\xef\xbb\xbf"))
-    except msgspec.MsgspecError as error:
-        raise malformed(str(error)) from None
-    except UnicodeDecodeError:
-        raise malformed("a text is not UTF-8") from None
-    except RecursionError:
-        raise malformed("it is nested too deeply") from None
+    return decoding.decode(_DECODER, content)

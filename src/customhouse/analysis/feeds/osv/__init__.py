@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-from customhouse.analysis.feeds.advisory import Advisory, Omission, Reference
+from customhouse.analysis.feeds.advisory import Advisory, Omission
+from customhouse.analysis.feeds.decoding import malformed
 from customhouse.analysis.feeds.document import shown
 from customhouse.analysis.feeds.osv import ratings
 from customhouse.analysis.feeds.osv.packages import Packages, read_packages
 from customhouse.analysis.feeds.osv.rpm_names import NO_SECURITY
-from customhouse.analysis.feeds.osv.schema import decode, malformed
+from customhouse.analysis.feeds.osv.schema import decode
+from customhouse.analysis.feeds.texts import (
+    MAX_DETAILS,
+    MAX_SUMMARY,
+    REJECTIONS,
+    links,
+    plain,
+    utc,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
-    from customhouse.analysis.feeds.osv.schema import Link, Record
-
-MAX_SUMMARY: Final = 1 << 10
-"""Bytes that are kept of a summary."""
-
-MAX_DETAILS: Final = 16 << 10
-"""Bytes that are kept of the details."""
+    from customhouse.analysis.feeds.osv.schema import Record
 
 MAX_ALIASES: Final = 4096
 """The most other identifiers of a record."""
 
-MAX_REFERENCES: Final = 256
-"""The most links that are kept of a record."""
-
-_MAX_URL: Final = 2048
 _MAX_TYPE: Final = 32
 _IDENTIFIER: Final = re.compile(r"[!-~]{1,128}").fullmatch
 _CVE: Final = re.compile(r"(?:[A-Za-z]{1,16}-)?(CVE-[0-9]{4}-[0-9]{4,19})").fullmatch
 _CVE_OR_GHSA: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}|GHSA(?:-[0-9a-z]{4}){3}").fullmatch
-
-# CVE descriptions that say that there is no such vulnerability begin so.
-_REJECTIONS: Final = ("** REJECT **", "Rejected reason:")
 
 # Before version 1.7 of the schema had `upstream`, these databases named what an advisory of theirs
 # fixes under `related`. In other databases `related` is what its name says: something else.
@@ -76,10 +72,10 @@ def parse(document: bytes) -> Advisory:
     if _is_index_entry(record):
         raise malformed("it is an identifier and a date without a record")
     aliases = _aliases(record)
-    details = _text(record.details, MAX_DETAILS)
-    modified = _utc(record.modified)
-    withdrawn = _utc(record.withdrawn) if record.withdrawn else None
-    if withdrawn is None and details.startswith(_REJECTIONS):
+    details = plain(record.details or "", MAX_DETAILS)
+    modified = utc(record.modified)
+    withdrawn = utc(record.withdrawn) if record.withdrawn else None
+    if withdrawn is None and details.startswith(REJECTIONS):
         withdrawn = modified
     found = Packages()
     if record.id.partition("-")[0] in NO_SECURITY:
@@ -93,12 +89,16 @@ def parse(document: bytes) -> Advisory:
         id=record.id,
         aliases=aliases,
         cves=_cves((record.id, *aliases)),
-        summary=_text(record.summary, MAX_SUMMARY),
+        summary=plain(record.summary or "", MAX_SUMMARY),
         details=details,
-        published=_utc(record.published) if _is_known(record.published) else None,
+        published=utc(record.published) if _is_known(record.published) else None,
         modified=modified,
         withdrawn=withdrawn,
-        references=_references(record.references or ()),
+        references=links(
+            (link.type[:_MAX_TYPE], link.url)
+            for link in record.references or ()
+            if link.type.isprintable()
+        ),
         scores=scores,
         severity=severity,
         severity_source=severity_source,
@@ -136,36 +136,6 @@ def _cves(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[1] for match in map(_CVE, names) if match))
 
 
-def _references(links: Iterable[Link]) -> tuple[Reference, ...]:
-    """Links that can be followed from a page without harm."""
-    kept = {
-        link.url: Reference(link.type[:_MAX_TYPE], link.url)
-        for link in links
-        if link.url.startswith(("https://", "http://"))
-        and len(link.url) <= _MAX_URL
-        and link.url.isprintable()
-        and link.type.isprintable()
-    }
-    return tuple(kept.values())[:MAX_REFERENCES]
-
-
-def _text(text: str | None, limit: int) -> str:
-    """A text for people, of at most `limit` bytes, without what databases cannot store."""
-    if not text:
-        return ""
-    text = text.replace("\0", "").strip()
-    if len(text) * 4 <= limit:
-        return text
-    return text.encode()[:limit].decode(errors="ignore")
-
-
 def _is_known(moment: datetime | None) -> TypeGuard[datetime]:
     """Tell a date from none and from Go's zero time, which its database writes for none."""
     return moment is not None and moment.year > 1
-
-
-def _utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise malformed("a date is out of range") from None

@@ -6,17 +6,18 @@ Source: the OSV schema 1.7, section "affected fields": https://ossf.github.io/os
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from customhouse.analysis.ecosystems import canonical, scheme_of
 from customhouse.analysis.feeds.advisory import Affected, Omission
+from customhouse.analysis.feeds.decoding import malformed
 from customhouse.analysis.feeds.document import shown
 from customhouse.analysis.feeds.osv import ratings, rpm_names
 from customhouse.analysis.feeds.osv.ranges import Interval, exactly, intervals
-from customhouse.analysis.feeds.osv.schema import malformed, versions
+from customhouse.analysis.feeds.osv.schema import versions
+from customhouse.analysis.feeds.texts import Tally
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
@@ -65,9 +66,8 @@ def read_packages(entries: Iterable[Entry], summary: str = "") -> Packages:
         Failure: ADVISORY_INVALID for more than `MAX_RANGES`, or a list of versions that is none.
     """
     rows: list[Affected] = []
-    skipped = _Tally()
-    rejected = _Tally()
-    module = rpm_names.module_of(summary)
+    skipped = Tally()
+    rejected = Tally()
     for entry in entries:
         if entry.package is None or not entry.package.ecosystem:
             skipped.add("", "no package is named")
@@ -89,7 +89,7 @@ def read_packages(entries: Iterable[Entry], summary: str = "") -> Packages:
             raise malformed(f"it has more than {MAX_RANGES} ranges")
         worst, source = ratings.of_package(entry, ecosystem)
         status = ratings.status(entry)
-        names = [rpm_names.named(ecosystem, name, each.fixed_version, module) for each in found]
+        names = [rpm_names.named(ecosystem, name, each.fixed_version, summary) for each in found]
         if None in names:
             skipped.add(ecosystem, "built for a module that is not named", shown(name))
         rows += (
@@ -108,23 +108,6 @@ def read_packages(entries: Iterable[Entry], summary: str = "") -> Packages:
             if known is not None
         )
     return Packages(tuple(dict.fromkeys(rows)), skipped.omissions(), rejected.omissions())
-
-
-class _Tally:
-    """Counts what is left out, by ecosystem and reason."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._examples: dict[tuple[str, str], str] = {}
-
-    def add(self, ecosystem: str, reason: str, example: str = "") -> None:
-        self._counts[ecosystem, reason] += 1
-        self._examples.setdefault((ecosystem, reason), example)
-
-    def omissions(self) -> tuple[Omission, ...]:
-        return tuple(
-            Omission(*where, count, self._examples[where]) for where, count in self._counts.items()
-        )
 
 
 @lru_cache(maxsize=_CACHED_ECOSYSTEMS)
@@ -146,9 +129,7 @@ def _home(ecosystem: str) -> tuple[str, str | None, str]:
     return rpm_names.ecosystem_of(ecosystem), scheme, ""
 
 
-def _intervals(
-    entry: Entry, scheme: str, ecosystem: str, rejected: _Tally
-) -> list[Interval] | None:
+def _intervals(entry: Entry, scheme: str, ecosystem: str, rejected: Tally) -> list[Interval] | None:
     """None if the entry has neither ranges that are ordered nor versions."""
     found: list[Interval] = []
     has_ranges = is_read = False

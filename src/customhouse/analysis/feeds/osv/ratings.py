@@ -14,15 +14,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from customhouse.analysis.feeds.osv.schema import Specific
-from customhouse.analysis.severity import Score, Severity, from_vector, from_word
+from customhouse.analysis.severity import Score, Severity, from_vectors, from_word, newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from customhouse.analysis.feeds.osv.schema import Entry, Rating, Record
-
-MAX_SCORES: Final = 16
-"""The most scores that are kept of a record."""
 
 _MAX_WORD: Final = 64
 _NOTHING: Final = Specific()
@@ -34,11 +31,7 @@ _IN_SUMMARY: Final = MappingProxyType(
 
 def scores(ratings: Iterable[Rating] | None) -> tuple[Score, ...]:
     """What the CVSS vectors among ratings say, without those that are not valid."""
-    vectors = dict.fromkeys(
-        rating.score for rating in ratings or () if rating.type.startswith("CVSS_")
-    )
-    valid = [score for score in map(from_vector, vectors) if score.version]
-    return tuple(valid[:MAX_SCORES])
+    return from_vectors(rating.score for rating in ratings or () if rating.type.startswith("CVSS_"))
 
 
 def of_record(record: Record, given: Iterable[Score]) -> tuple[Severity, str]:
@@ -55,7 +48,7 @@ def of_record(record: Record, given: Iterable[Score]) -> tuple[Severity, str]:
     word = (record.database_specific or _NOTHING).severity
     if database in _IN_SUMMARY:
         database, word = _IN_SUMMARY[database], (record.summary or "").partition(":")[0]
-    return _priority(record.severity) or _rated(f"{database} severity", word) or _newest(given)
+    return _priority(record.severity) or _rated(f"{database} severity", word) or newest(given)
 
 
 def of_package(entry: Entry, ecosystem: str) -> tuple[Severity, str]:
@@ -73,7 +66,7 @@ def of_package(entry: Entry, ecosystem: str) -> tuple[Severity, str]:
         rated = _rated("Ubuntu priority", own.ubuntu_priority) or _priority(entry.severity)
     if rated or not entry.severity:
         return rated or _UNRATED
-    return _newest(scores(entry.severity))
+    return newest(scores(entry.severity))
 
 
 def status(entry: Entry) -> str:
@@ -106,9 +99,3 @@ def _priority(ratings: Iterable[Rating] | None) -> tuple[Severity, str] | None:
         if rating.type == "Ubuntu":
             return _rated("Ubuntu priority", rating.score)
     return None
-
-
-def _newest(given: Iterable[Score]) -> tuple[Severity, str]:
-    """Of several scores of the newest version the first, which is the source's own."""
-    score = max(given, key=lambda score: score.version, default=None)
-    return (score.severity, f"CVSS {score.version} score {score.score}") if score else _UNRATED

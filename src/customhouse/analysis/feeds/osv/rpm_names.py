@@ -53,14 +53,14 @@ def without_epochs(events: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
     return [{kind: rpm.without_epoch(version) for kind, version in each.items()} for each in events]
 
 
-def named(ecosystem: str, name: str, fixed: str | None, module: str) -> str | None:
+def named(ecosystem: str, name: str, fixed: str | None, summary: str) -> str | None:
     """Name what a range is about, in the form of `feeds.Affected`.
 
     Args:
         ecosystem: the ecosystem.
         name: as the record has it.
         fixed: the version that brings the fix.
-        module: the module that the record is about, as of `module_of`.
+        summary: of the record, which tells the module that it is about.
 
     Returns:
         The name; None if the fix was built for a module that is not named.
@@ -71,4 +71,5 @@ def named(ecosystem: str, name: str, fixed: str | None, module: str) -> str | No
         name = f"{rpm.SOURCE}{name}"
     if fixed is None or ".module" not in fixed:
         return name
+    module = module_of(summary)
     return f"{module}::{name}" if module else None

@@ -7,22 +7,11 @@ written in Go write empty ones so.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 
-from customhouse.analysis.feeds.document import MAX_DOCUMENT, TOO_LARGE
-from customhouse.errors import Code, Failure
-
-MAX_OBJECTS: Final = 250_000
-"""The most JSON objects in a record: each takes some hundred bytes of memory when decoded."""
-
-MAX_ITEMS: Final = 1_000_000
-"""The most items of arrays and objects in a record, all together."""
-
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-
-_T = TypeVar("_T")
+from customhouse.analysis.feeds import decoding
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -103,14 +92,7 @@ def decode(document: bytes) -> Record:
     Raises:
         Failure: ADVISORY_INVALID if it is too large, is no JSON, or has not this form.
     """
-    if len(document) > MAX_DOCUMENT:
-        raise malformed(TOO_LARGE)
-    # Counted before decoding: these bytes occur in texts too, so the bounds are generous.
-    if document.count(b"{") > MAX_OBJECTS:
-        raise malformed(f"it has more than {MAX_OBJECTS} objects")
-    if document.count(b",") > MAX_ITEMS:
-        raise malformed(f"it has more than {MAX_ITEMS} items")
-    return _decoded(_RECORD, document.removeprefix(_BYTE_ORDER_MARK))
+    return decoding.decode(_RECORD, document)
 
 
 def versions(entry: Entry) -> list[str]:
@@ -119,20 +101,4 @@ def versions(entry: Entry) -> list[str]:
     Raises:
         Failure: ADVISORY_INVALID if they are no list of texts.
     """
-    return _decoded(_VERSIONS, entry.versions) or []
-
-
-def malformed(reason: str) -> Failure:
-    """The failure of a record, with the reason as a part of a sentence."""
-    return Failure(Code.ADVISORY_INVALID, reason=reason)
-
-
-def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes | msgspec.Raw) -> _T:
-    try:
-        return decoder.decode(text)
-    except msgspec.MsgspecError as error:
-        raise malformed(str(error)) from None
-    except UnicodeDecodeError:
-        raise malformed("a text is not UTF-8") from None
-    except RecursionError:
-        raise malformed("it is nested too deeply") from None
+    return decoding.decoded(_VERSIONS, entry.versions) or []

@@ -1,4 +1,4 @@
-"""What readers of feeds other than OSV share: texts, links, and counts of what is left out."""
+"""What readers of feeds share: texts, links, and counts of what is left out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from customhouse.analysis.feeds.advisory import Omission, Reference
+from customhouse.analysis.feeds.decoding import malformed
 from customhouse.analysis.feeds.document import shown
-from customhouse.analysis.feeds.osv.schema import malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+MAX_SUMMARY: Final = 1 << 10
+"""Bytes that are kept of a summary."""
+
+MAX_DETAILS: Final = 16 << 10
+"""Bytes that are kept of the details."""
+
+REJECTIONS: Final = ("** REJECT **", "Rejected reason:")
+"""How CVE descriptions begin that say that there is no such vulnerability."""
 
 MAX_REFERENCES: Final = 256
 """The most links that are kept of an advisory."""
@@ -54,6 +63,8 @@ def is_name(text: str) -> bool:
 def plain(text: str, limit: int) -> str:
     """A text for people, of at most `limit` bytes, without what databases cannot store."""
     text = text.replace("\0", "").strip()
+    if len(text) <= limit and text.isascii():
+        return text
     return text.encode(errors="replace")[:limit].decode(errors="ignore")
 
 
