@@ -244,7 +244,8 @@ def test_feed_that_cannot_be_read(cli: CommandLine, tmp_path: Path, name: str) -
     path.write_bytes(UNREADABLE[name])
     said = cli("feeds", "import", path, status=FAILED)
     assert said.err.startswith("Error: the feed cannot be read: ")
-    assert said.err.endswith("Give a JSON file, a folder or a zip of advisories in OSV format.\n")
+    assert said.err.endswith("a zip of advisories in OSV format, or of Red Hat's VEX.\n")
+    assert "Give a JSON file, a folder or a zip" in said.err
 
 
 def test_feed_that_is_not_there(cli: CommandLine, tmp_path: Path) -> None:
