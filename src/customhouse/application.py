@@ -133,8 +133,7 @@ class Application:
                 response.headers.append(_VERSION)
             status = response.status
             length = 0 if request.method == "HEAD" else response.length
-            if status >= _REFUSED and request.method in _WITH_BODY:
-                await request.drain(_DRAIN_BYTES, _DRAIN_SECONDS)
+            await _hear_out(request, status)
             await response.send(scope, send)
         finally:
             self._note(request, number, status, length, started)
@@ -194,6 +193,7 @@ class Application:
             nonlocal status, length
             if message["type"] == "http.response.start":
                 status = message["status"]
+                await _hear_out(request, status)
                 if self._trail is not None:
                     await self._trail.note_control(scope, request, number, status)
             elif message["type"] == "http.response.body":
@@ -208,10 +208,11 @@ class Application:
                 failure = Failure(Code.UNAVAILABLE, reason="it is starting or stopping")
                 await error_response(failure).send(scope, noting)
             else:
-                if not request.path.startswith("/upload/"):
-                    receive = _bounded(receive)
+                is_upload = request.path.startswith("/upload/")
                 answer = await asyncio.shield(self._control)
-                await answer(scope, receive, noting)
+                await answer(
+                    scope, request.receive if is_upload else _bounded(request.receive), noting
+                )
         except Exception:  # noqa: BLE001  - it is logged; the answer may have begun
             _log.exception("a request failed", request=number, path=request.path)
         finally:
@@ -347,6 +348,12 @@ OPEN: dict[str, Callable[[Application], Coroutine[Any, Any, Response]]] = {
     "/metrics": Application._measures,  # noqa: SLF001
     "/readyz": Application._ready,  # noqa: SLF001
 }
+
+
+async def _hear_out(request: Request, status: int) -> None:
+    """Read the rest of a body that was refused: closing on a client that sends cuts it off."""
+    if status >= _REFUSED and request.method in _WITH_BODY:
+        await request.drain(_DRAIN_BYTES, _DRAIN_SECONDS)
 
 
 def _bounded(receive: Receive) -> Receive:

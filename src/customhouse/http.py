@@ -152,11 +152,9 @@ class Request:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(pause) as limit:
             while size > 0 and not self._ended:
-                message = await self._receive()
-                if message["type"] == "http.disconnect":
-                    self._broken = ClientGone()
+                message = await self.receive()
+                if self._broken is not None:
                     return
-                self._ended = not message.get("more_body", False)
                 chunk: bytes = message.get("body", b"")
                 if chunk:
                     chunks.append(chunk)
@@ -164,6 +162,15 @@ class Request:
                 now = loop.time()
                 if (limit.when() or now) - now < pause / 2:
                     limit.reschedule(now + pause)
+
+    async def receive(self) -> dict[str, Any]:
+        """The next ASGI message: for whoever reads the body in another way than by `batch`."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._broken = ClientGone()
+        else:
+            self._ended = not message.get("more_body", False)
+        return message
 
     async def drain(self, limit: int, seconds: float) -> None:
         """Read what is left of the body and forget it, so far as it is not much.
