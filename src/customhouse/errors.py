@@ -396,6 +396,12 @@ class Code(Enum):
         "the advisory cannot be read: {reason}",
         "The record is left out and counted; the rest of the feed is loaded.",
     )
+    FEED_SHRUNK = Entry(
+        409,
+        "UNSUPPORTED",
+        "{gone} of {had} records of the feed {feed} are gone, more than {percent} %",
+        "What was loaded before stays. If that is meant, import with --max-shrink 1.",
+    )
     FEED_INVALID = Entry(
         400,
         "UNSUPPORTED",

@@ -62,6 +62,20 @@ class AdvisoriesChanged(Event, frozen=True):
     changed: int
 
 
+class FindingsChanged(Event, frozen=True):
+    """Findings came, went or changed, because a feed did.
+
+    Attributes:
+        feed: the feed.
+        after: the number of the last change before (`findings.FINDING_CHANGE`).
+        last: the number of the last one.
+    """
+
+    feed: str
+    after: int
+    last: int
+
+
 class AnalysisOutdated(Event, frozen=True):
     """An image was analysed by a version that found less in it than this one does."""
 
@@ -75,5 +89,6 @@ AnyEvent = (
     | TagDeleted
     | FeedUploaded
     | AdvisoriesChanged
+    | FindingsChanged
     | AnalysisOutdated
 )

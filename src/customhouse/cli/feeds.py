@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from customhouse.cli import credentials
@@ -33,22 +33,33 @@ def import_(
     /,
     *,
     name: str | None = None,
+    add: Annotated[bool, Parameter(negative=())] = False,
+    max_shrink: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.2,
+    ecosystem: str = "",
     format_: Annotated[Format, Parameter(name="--format")] = Format.TABLE,
 ) -> None:
-    """Load advisories, in OSV format or Red Hat's VEX: a JSON file, a folder or a zip.
+    """Load a feed: a file, a folder or a zip. It takes the place of what was loaded of it before.
+
+    It may be written as OSV, Red Hat's VEX (CSAF), Alpine's secdb, Debian's security tracker or
+    Amazon's updateinfo; EPSS scores and CISA's KEV catalogue are feeds too.
 
     Args:
         source: A path, or an http or https address that the server fetches.
         name: The name under which the feed is listed; the file's name by default.
+        add: Add and replace records; those that are not in it stay.
+        max_shrink: The share of the feed's records that may be gone, 0 to 1. If more are, nothing
+            is loaded.
+        ecosystem: What updateinfo.xml is about, such as "Amazon Linux:2023".
         format_: How to print the outcome.
     """
+    options = {"add": add, "maxShrink": max_shrink, "ecosystem": ecosystem}
     with Client(credentials.current()) as client:
         if re.match(r"https?://", source):
             file = urlsplit(source).path.rstrip("/").rpartition("/")[2]
-            body = {"name": name or _name_of(file), "uri": source}
+            body = {"name": name or _name_of(file), "uri": source, **options}
             operation = client.request("POST", "/v1/feeds:import", json=body).json()
         else:
-            operation = _upload(client, Path(source), name)
+            operation = _upload(client, Path(source), name, options)
         outcome = _follow(client, operation)
     if format_ is Format.JSON:
         print_json(outcome)
@@ -58,6 +69,8 @@ def import_(
         f"{plural(response['advisories'], 'advisory').replace('advisorys', 'advisories')} read, "
         f"{response['changed']:,} new or changed, {plural(response['ranges'], 'affected range')}."
     )
+    if response["removed"]:
+        print(f"{plural(response['removed'], 'record')} gone, which the feed no longer has.")
     if response["skippedByEcosystem"]:
         skipped = ", ".join(
             f"{ecosystem} ({count:,})"
@@ -111,10 +124,12 @@ def _name_of(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._:-]+", "-", stem).strip("-._:")[:100] or "feed"
 
 
-def _upload(client: Client, path: Path, name: str | None) -> dict[str, Any]:
+def _upload(
+    client: Client, path: Path, name: str | None, options: dict[str, Any]
+) -> dict[str, Any]:
     if not path.exists():
         raise Failure(Code.FEED_INVALID, reason=f"there is no {path}")
-    parameters = {"name": name or _name_of(path.name), "source": path.name}
+    parameters = {"name": name or _name_of(path.name), "source": path.name, **options}
     with _as_file(path) as file:
         size = file.stat().st_size
         with file.open("rb") as stream, _bar(f"Sending {path.name}", size) as advance:
