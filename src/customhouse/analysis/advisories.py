@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,8 +27,9 @@ from sqlalchemy import (
 )
 
 from customhouse.analysis import vulnerabilities
+from customhouse.analysis.severity import Score
 from customhouse.analysis.vulnerabilities import VULNERABILITY
-from customhouse.database import METADATA, Name, insert, lock, now, upsert
+from customhouse.database import METADATA, Name, insert, insert_many, lock, now, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -110,6 +112,8 @@ UNMATCHED = Table(
 # Goes up when a version's key or the reading of a record changes: everything is loaded anew then.
 ENCODING = 3
 
+_BODY = msgspec.json.Encoder()
+_fixed = attrgetter("fixed")
 _LOCK = "advisories"
 _BATCH = 5000
 
@@ -122,7 +126,7 @@ class Body(msgspec.Struct, frozen=True):
     summary: str
     details: str
     references: tuple[str, ...]
-    scores: tuple[dict[str, Any], ...]
+    scores: tuple[Score, ...]
     severity_source: str
 
 
@@ -171,43 +175,50 @@ def put(tx: Transaction, feed: str, records: Sequence[tuple[Advisory, bytes]]) -
     there = numbers(tx, feed, distinct)
     if there:
         _forget(tx, list(there.values()))
+        tx.execute(delete(ADVISORY).where(ADVISORY.c.id.in_(there.values())))
     number = int(tx.execute(select(func.max(ADVISORY.c.id))).scalar() or 0)
     for name in distinct:
         if name not in there:
             number += 1
             there[name] = number
-    rows = [
-        {"id": there[name], "feed": feed, **_advisory_row(advisory, mark)}
-        for name, (advisory, mark) in distinct.items()
-    ]
-    upsert(tx, ADVISORY, ["id"], rows)
     found = [advisory for advisory, _ in distinct.values()]
+    insert_many(
+        tx,
+        ADVISORY,
+        [column.name for column in ADVISORY.c],
+        [
+            _advisory_row(there[advisory.id], feed, advisory, mark)
+            for advisory, mark in distinct.values()
+        ],
+    )
     about, merged = vulnerabilities.identify(tx, found)
     for old, new in merged.items():
         _merge(tx, old, new)
-    tx.execute(
-        ADVISORY_VULNERABILITY.insert(),
+    insert_many(
+        tx,
+        ADVISORY_VULNERABILITY,
+        ["advisory_id", "vulnerability_id", "is_alone"],
         [
-            {
-                "advisory_id": there[advisory.id],
-                "vulnerability_id": each,
-                "is_alone": len(listed) == 1,
-            }
+            (there[advisory.id], each, len(listed) == 1)
             for advisory, listed in zip(found, about, strict=True)
             for each in listed
         ],
     )
-    ranges = [
-        {"advisory_id": there[advisory.id], **_range_row(advisory, item)}
-        for advisory in found
-        # Of several fixes the highest is shown, which is the last.
-        for item in sorted(advisory.affected, key=lambda item: item.fixed)
-    ]
-    if ranges:
-        tx.execute(AFFECTED.insert(), ranges)
+    insert_many(
+        tx,
+        AFFECTED,
+        [column.name for column in AFFECTED.c if column.name != "id"],
+        [
+            _range_row(there[advisory.id], advisory, item)
+            for advisory in found
+            # Of several fixes the highest is shown, which is the last.
+            for item in sorted(advisory.affected, key=_fixed)
+        ],
+    )
+    waiting = {each for listed in about for each in listed}
     tx.execute(
         insert(tx, UNMATCHED).on_conflict_do_nothing(),
-        [{"vulnerability_id": each} for each in {each for listed in about for each in listed}],
+        [{"vulnerability_id": each} for each in waiting],
     )
     return merged
 
@@ -253,43 +264,48 @@ def _merge(tx: Transaction, old: int, new: int) -> None:
     tx.execute(delete(UNMATCHED).where(UNMATCHED.c.vulnerability_id == old))
 
 
-def _advisory_row(advisory: Advisory, mark: bytes) -> dict[str, Any]:
+def _advisory_row(number: int, feed: str, advisory: Advisory, mark: bytes) -> tuple[object, ...]:
+    """The values of `ADVISORY`, in the order of its columns."""
     body = Body(
         aliases=advisory.aliases,
         cves=advisory.cves,
         summary=advisory.summary,
         details=advisory.details,
         references=tuple(reference.url for reference in advisory.references),
-        scores=tuple(msgspec.to_builtins(score) for score in advisory.scores),
+        scores=advisory.scores,
         severity_source=advisory.severity_source,
     )
-    return {
-        "name": advisory.id,
-        "fingerprint": mark,
-        "severity": int(advisory.severity),
-        "body": msgspec.json.encode(body),
-        "published_at": _microseconds(advisory.published or advisory.modified),
-        "modified_at": _microseconds(advisory.modified),
-    }
+    return (
+        number,
+        feed,
+        advisory.id,
+        mark,
+        int(advisory.severity),
+        _BODY.encode(body),
+        _microseconds(advisory.published or advisory.modified),
+        _microseconds(advisory.modified),
+    )
 
 
-def _range_row(advisory: Advisory, item: Affected) -> dict[str, Any]:
-    is_own = bool(item.severity)
-    severity = item.severity or advisory.severity
+def _range_row(number: int, advisory: Advisory, item: Affected) -> tuple[object, ...]:
+    """The values of `AFFECTED`, in the order of its columns after the first."""
+    is_own = item.severity > 0
+    severity = int(item.severity if is_own else advisory.severity)
     source = item.severity_source if is_own else advisory.severity_source
-    return {
-        "ecosystem": item.ecosystem,
-        "name": item.name,
-        "introduced": item.introduced,
-        "fixed": item.fixed,
-        "introduced_version": item.introduced_version,
-        "fixed_version": item.fixed_version,
-        "severity": int(severity),
-        "severity_source": source,
-        "rating": _rating(int(severity), source, is_own=is_own),
-        "status": item.status,
-        "arches": f" {' '.join(item.arches)} " if item.arches else None,
-    }
+    return (
+        number,
+        item.ecosystem,
+        item.name,
+        item.introduced,
+        item.fixed,
+        item.introduced_version,
+        item.fixed_version,
+        severity,
+        source,
+        _rating(severity, source, is_own=is_own),
+        item.status,
+        f" {' '.join(item.arches)} " if item.arches else None,
+    )
 
 
 def _rating(severity: int, source: str, *, is_own: bool) -> int:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from customhouse.database import Database, Transaction
 
 # A transaction holds up pushes on SQLite for as long as it takes: some tens of milliseconds.
-_BATCH_RECORDS: Final = 500
+_BATCH_RECORDS: Final = 1000
 _BATCH_BYTES: Final = 32 * 1024 * 1024
 _BATCH_SCORES: Final = 10_000
 _BATCH_VULNERABILITIES: Final = 2000

@@ -178,7 +178,7 @@ def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
     body = msgspec.json.decode(first.body, type=advisories.Body)
     issues = [_issue(row) for row in rows]
     effective = max(row.severity for row in rows)
-    scores = sorted(body.scores, key=lambda score: str(score["version"]), reverse=True)
+    scores = sorted(body.scores, key=lambda score: score.version, reverse=True)
     fixable = any(issue["fixAvailable"] for issue in issues)
     identifiers = {
         **_head(resource, f"projects/{PROVIDER}/notes/{first.vulnerability}"),
@@ -197,8 +197,8 @@ def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
         "extraDetails": ", ".join(dict.fromkeys((*(row.advisory for row in rows), *body.aliases))),
     }
     if scores:
-        vulnerability["cvssScore"] = scores[0]["score"]
-        vulnerability["cvssVersion"] = f"CVSS_VERSION_{str(scores[0]['version'])[0]}"
+        vulnerability["cvssScore"] = scores[0].score
+        vulnerability["cvssVersion"] = f"CVSS_VERSION_{scores[0].version[0]}"
     return identifiers | {"vulnerability": vulnerability}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sqlalchemy import Column, ForeignKey, Integer, Table, bindparam, func, select, update
 
 from customhouse.analysis.feeds.texts import is_cve
-from customhouse.database import METADATA, Name
+from customhouse.database import METADATA, Name, insert_many
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -174,9 +174,12 @@ class _Register:
         return number
 
     def write(self) -> None:
-        if self.created:
-            rows = [{"id": number, "name": self.called[number]} for number in self.created]
-            self.tx.execute(VULNERABILITY.insert(), rows)
+        insert_many(
+            self.tx,
+            VULNERABILITY,
+            ["id", "name"],
+            [(number, self.called[number]) for number in self.created],
+        )
         renamed = [
             {"number": number, "title": self.called[number]}
             for number in self.renamed
@@ -189,14 +192,12 @@ class _Register:
                 .values(name=bindparam("title")),
                 renamed,
             )
-        if self.attached:
-            self.tx.execute(
-                VULNERABILITY_NAME.insert(),
-                [
-                    {"name": name, "vulnerability_id": self.final(self.known[name])}
-                    for name in self.attached
-                ],
-            )
+        insert_many(
+            self.tx,
+            VULNERABILITY_NAME,
+            ["name", "vulnerability_id"],
+            [(name, self.final(self.known[name])) for name in self.attached],
+        )
         for old in self.merged:
             self.tx.execute(
                 update(VULNERABILITY_NAME)

@@ -59,7 +59,9 @@ def event(text: str) -> dict[str, str]:
     ],
 )
 def test_intervals(events: str, expected: list[tuple[bytes, bytes, str, str | None]]) -> None:
-    assert intervals("dpkg", map(event, events.split())) == [Interval(*each) for each in expected]
+    assert intervals("dpkg", [event(each) for each in events.split()]) == [
+        Interval(*each) for each in expected
+    ]
 
 
 @pytest.mark.parametrize(

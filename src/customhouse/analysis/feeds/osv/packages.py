@@ -107,7 +107,8 @@ def read_packages(entries: Iterable[Entry], summary: str = "") -> Packages:
             for each, known in zip(found, names, strict=True)
             if known is not None
         )
-    return Packages(tuple(dict.fromkeys(rows)), skipped.omissions(), rejected.omissions())
+    distinct = dict.fromkeys(rows) if len(rows) > 1 else rows
+    return Packages(tuple(distinct), skipped.omissions(), rejected.omissions())
 
 
 @lru_cache(maxsize=_CACHED_ECOSYSTEMS)

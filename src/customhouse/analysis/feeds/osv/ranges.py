@@ -16,9 +16,10 @@ from customhouse.analysis.feeds.document import shown
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _CACHED_KEYS: Final = 65_536
+_FROM_THE_FIRST: Final = {"introduced": "0"}
 _AFTER: Final = b"\x00"  # key + this is the smallest byte string above key
 
 
@@ -31,7 +32,7 @@ class Interval(NamedTuple):
     fixed_version: str | None
 
 
-def intervals(scheme: str, events: Iterable[Mapping[str, str]]) -> list[Interval]:
+def intervals(scheme: str, events: Sequence[Mapping[str, str]]) -> list[Interval]:
     """The intervals of versions that a range's events describe.
 
     Args:
@@ -48,6 +49,8 @@ def intervals(scheme: str, events: Iterable[Mapping[str, str]]) -> list[Interval
         Failure: VERSION_INVALID for a version that is not one; ADVISORY_INVALID for an event of
             another form, or no `introduced` among them.
     """
+    if (usual := _usual(scheme, events)) is not None:
+        return [usual]
     changes: list[tuple[bytes, str, str]] = []
     limits: list[bytes] = []
     for event in events:
@@ -71,6 +74,18 @@ def intervals(scheme: str, events: Iterable[Mapping[str, str]]) -> list[Interval
     # "fixed 2, introduced 2" joins two intervals and "introduced 2, fixed 2" is an empty one.
     changes.sort(key=itemgetter(0))
     return _within(_sweep(changes), max(limits, default=UNFIXED))
+
+
+def _usual(scheme: str, events: Sequence[Mapping[str, str]]) -> Interval | None:
+    """The interval from the first version to a fix or without one: what nearly all ranges are."""
+    if not 0 < len(events) <= 2 or events[0] != _FROM_THE_FIRST:
+        return None
+    if len(events) == 1:
+        return Interval(BEGINNING, UNFIXED, "0", None)
+    version = events[1].get("fixed", "0")
+    if version == "0" or len(events[1]) > 1:
+        return None
+    return Interval(BEGINNING, key(scheme, version), "0", version)
 
 
 def exactly(scheme: str, version: str) -> Interval:

@@ -10,6 +10,7 @@ severity is unspecified.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from customhouse.analysis.feeds.osv.schema import Entry, Rating, Record
 
 _MAX_WORD: Final = 64
+_CACHED_WORDS: Final = 1024
 _NOTHING: Final = Specific()
 _UNRATED: Final = (Severity.SEVERITY_UNSPECIFIED, "")
 _IN_SUMMARY: Final = MappingProxyType(
@@ -89,7 +91,11 @@ def _word(value: object) -> str:
 
 
 def _rated(what: str, value: object) -> tuple[Severity, str] | None:
-    word = _word(value)
+    return _worded(what, _word(value))
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _worded(what: str, word: str) -> tuple[Severity, str] | None:
     severity = from_word(word)
     return (severity, f"{what} {word}") if severity else None
 
