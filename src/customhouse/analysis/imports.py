@@ -17,6 +17,7 @@ from customhouse.events import AdvisoriesChanged, FeedUploaded
 from customhouse.workflows import operations, outbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from customhouse.database import Database, Transaction
@@ -112,10 +113,14 @@ class Importer:
     Args:
         database: where to.
         folder: where the files handed in are, each named by its operation.
+        keep: called with feed, source and file of what was loaded, to keep the file.
+        is_offline: whether nothing is fetched.
     """
 
     database: Database
     folder: Path
+    keep: Callable[[str, str, Path], None] | None = None
+    is_offline: bool = False
 
     def run(self, step: Step, identifier: str) -> None:
         """The workflow: fetch if need be, load, clean up.
@@ -144,6 +149,8 @@ class Importer:
         uri = self.database.read(operations.get, identifier)["metadata"]["uri"]
         if not uri:
             return
+        if self.is_offline:
+            raise Failure(Code.FEEDS_OFFLINE)
         self.folder.mkdir(exist_ok=True)
         shown = without_secrets(uri)
         try:
@@ -214,7 +221,11 @@ class Importer:
         self.database.write(_end_badly, identifier, message)
 
     def _clean_up(self, identifier: str) -> None:
-        (self.folder / identifier).unlink(missing_ok=True)
+        path = self.folder / identifier
+        operation = self.database.read(operations.get, identifier)
+        if self.keep is not None and "response" in operation and path.exists():
+            self.keep(operation["metadata"]["feed"], operation["metadata"]["source"], path)
+        path.unlink(missing_ok=True)
 
 
 def _store(tx: Transaction, feed: str, batch: list[tuple[Advisory, bytes]]) -> int:
