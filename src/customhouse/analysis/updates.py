@@ -156,7 +156,9 @@ class Updater:
             else:
                 step("confirm", self._confirm, operation)
         except Failure as failure:
-            step("fail", self._fail, operation, failure.message)
+            # What a mirror has that cannot be loaded will not be better soon.
+            is_soon = failure.code is Code.FEED_UNREACHABLE
+            step("fail", self._fail, operation, failure.message, is_soon=is_soon)
         except Exception as error:
             # The engine logs it; whoever waits for the update is told as well.
             reason = f"updating failed ({type(error).__name__}); see the server's log"
@@ -245,10 +247,12 @@ class Updater:
             _succeed, operation, feed, known.data_at if known else moment, next_at, response
         )
 
-    def _fail(self, operation: str, message: str) -> None:
+    def _fail(self, operation: str, message: str, *, is_soon: bool = False) -> None:
+        """Note that it failed; it is tried again when it is due, or sooner if that may help."""
         feed = self._feed(operation)
         source = self.shelf.sources.get(feed)
-        next_at = now() + _spread(min(source.interval, _RETRY) if source else _RETRY)
+        interval = source.interval if source else _RETRY
+        next_at = now() + _spread(min(interval, _RETRY) if is_soon else interval)
         failures = self.database.write(_end_badly, operation, feed, message, next_at)
         tell = _log.error if failures >= _SERIOUS else _log.warning
         tell("a feed could not be updated", feed=feed, failures=failures, reason=message)

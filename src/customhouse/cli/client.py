@@ -172,6 +172,14 @@ class Client:
             response = self.request("GET", path, scope="registry:catalog:*")
             yield from response.json()["repositories"]
 
+    def feeds(self) -> dict[str, Any]:
+        """The feeds and sources, all pages together, and what is fetched at all."""
+        document: dict[str, Any] = self.get("/v1/feeds").json()
+        while token := document.pop("nextPageToken", ""):
+            more = self.get("/v1/feeds", pageToken=token).json()
+            document |= more | {"feeds": document["feeds"] + more["feeds"]}
+        return document
+
     def occurrences(self, project: str, kind: str, url: str) -> list[dict[str, Any]]:
         """All occurrences of one kind of an image.
 

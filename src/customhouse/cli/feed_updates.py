@@ -68,7 +68,7 @@ def status(*, format_: Annotated[Format, Parameter(name="--format")] = Format.TA
         format_: How to print it.
     """
     with Client(credentials.current()) as client:
-        answer = client.get("/v1/feeds").json()
+        answer = client.feeds()
     known = [
         feed
         for feed in answer["feeds"]

@@ -92,7 +92,7 @@ def list_(
         format_: How to print the list.
     """
     with Client(credentials.current()) as client:
-        found = client.get("/v1/feeds").json()["feeds"]
+        found = client.feeds()["feeds"]
     feeds = [feed for feed in found if ("on" if sources else "updateTime") in feed]
     if sources and format_ is Format.TABLE:
         _print_sources(feeds)

@@ -16,6 +16,7 @@ from customhouse.analysis.feeds import bundle, download, kept
 from customhouse.database import now
 from customhouse.errors import Code, Failure
 from customhouse.iam.api.guard import permitted
+from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
 from customhouse.iam.permissions import Permission, Principal
 from customhouse.workflows import operations
 
@@ -62,10 +63,14 @@ def router(database: LoopDatabase, shelf: Shelf, folder: Path) -> APIRouter:
     routes = APIRouter(tags=["feeds"])
 
     @routes.get("/v1/feeds", dependencies=_MAY_LIST)
-    async def list_feeds() -> dict[str, Any]:
+    async def list_feeds(
+        page_size: Annotated[int, Query(alias="pageSize", ge=0)] = 0,
+        page_token: Annotated[str, Query(alias="pageToken", max_length=MAX_TOKEN)] = "",
+    ) -> dict[str, Any]:
         """The feeds that are loaded and the sources there are, by name, and how each is."""
-        return {
-            "feeds": await database.query(_feeds, shelf),
+        count, key = count_of(page_size), key_of(page_token)
+        found = [feed for feed in await database.query(_feeds, shelf) if feed["name"] > key]
+        return listing("feeds", found[: count + 1], count, dict, lambda feed: feed["name"]) | {
             "offline": shelf.settings.offline,
             "automatic": shelf.settings.automatic,
         }

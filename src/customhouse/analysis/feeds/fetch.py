@@ -163,6 +163,8 @@ def _repository(run: _Run, mirror: str) -> tuple[File, ...]:
         lines = run.downloader.read(mirror, _SMALL).decode("ascii", "replace").split()
         if not lines or not _ADDRESS(lines[0]):
             raise MirrorError("it is no list of mirrors")
+        if mirror.startswith("https:") and not lines[0].startswith("https:"):
+            raise MirrorError("it leads from https to something else", is_final=True)
         base = lines[0].replace("$basearch", "x86_64").rstrip("/") + "/"
     content = run.downloader.read(f"{base}repodata/repomd.xml", _MAX_REPOMD)
     href, checksum = _updateinfo(content)
