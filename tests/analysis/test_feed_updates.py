@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
+from customhouse.analysis.feeds.sources import configured
+from customhouse.settings import FeedSettings
 from tests.analysis.feeds.mirrors import Answer, Mirrors, mirrors
 from tests.analysis.stored import advisory, affects
 from tests.cli.program import CommandLine, signed_in
 from tests.support.servers import CustomhouseServer, customhouse_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.postgres import Postgres
@@ -269,3 +271,45 @@ def test_a_bundle_goes_to_a_server_that_fetches_nothing(
         said = there("feeds", "import", bundle, status=1)
         assert said.out.splitlines()[0] == "bundled: what is here of feed bundled is newer"
     assert mirror.paths() == ["/bundled.zip"]
+
+
+REGULAR = """
+[feeds]
+automatic = true
+interval_hours = 0.001
+max_age_hours = 0.0005
+off = [{off}]
+mirrors.osv-wolfi = ["{url}/osv/"]
+"""
+
+
+@pytest.mark.slow
+def test_a_source_is_asked_regularly(tmp_path: Path, mirror: Mirrors) -> None:
+    off = sorted(set(configured(FeedSettings())) - {"osv-wolfi"})
+    config = tmp_path / "settings.toml"
+    config.write_text(REGULAR.format(url=mirror.url(""), off=", ".join(map(repr, off))))
+    mirror.put("/osv/all.zip", export("WOLFI-1"))
+    mirror.put("/osv/modified_id.csv", b"2026-01-01T00:00:00Z,WOLFI-1\n")
+    with customhouse_server(tmp_path, arguments=("--config", str(config))) as started:
+        wait_for(lambda: feed(started, "osv-wolfi").get("advisories") == 1)
+        mirror.put("/osv/modified_id.csv", b"2026-01-02T00:00:00Z,WOLFI-2\n")
+        record = advisory("WOLFI-2", affects("bash", {"introduced": "0"}))
+        mirror.put("/osv/WOLFI-2.json", record)
+        wait_for(lambda: "/osv/WOLFI-2.json" in mirror.paths())
+        assert mirror.paths().count("/osv/all.zip") == 1
+        # Nobody answers any more: yesterday's data stays, and grows old.
+        mirror.put("/osv/modified_id.csv", Answer(status=404))
+        mirror.put("/osv/all.zip", Answer(status=404))
+        wait_for(lambda: feed(started, "osv-wolfi")["failures"] > 0)
+        wait_for(lambda: feed(started, "osv-wolfi")["condition"] == "TOO_OLD")
+        assert feed(started, "osv-wolfi")["advisories"] > 0
+        assert signed_in(started, tmp_path)("feeds", "status", status=1).row("osv-wolfi", "TOO_OLD")
+        wait_for(lambda: "a feed is too old" in started.log.read_text())
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

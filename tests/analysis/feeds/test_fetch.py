@@ -395,3 +395,124 @@ def test_a_name_that_leads_elsewhere(tmp_path: Path) -> None:
         with pytest.raises(Failure) as caught:
             kept.place(tmp_path, name)
         assert caught.value.code is Code.FEED_BUNDLE_INVALID
+
+
+def zipped(**records: str) -> bytes:
+    """An export of OSV."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as result:
+        for name, text in records.items():
+            result.writestr(f"{name}.json", record(name, text))
+    return packed.getvalue()
+
+
+def record(name: str, text: str) -> bytes:
+    """A record of OSV."""
+    return f'{{"id": "{name}", "summary": "{text}"}}'.encode()
+
+
+def index(**times: str) -> bytes:
+    """The list of the records of an export."""
+    return "".join(f"2026-01-0{time}T00:00:00Z,{name}\n" for name, time in times.items()).encode()
+
+
+def records(folder: Path) -> dict[str, bytes]:
+    """The records of an export that was fetched."""
+    with zipfile.ZipFile(folder / "files" / "all.zip") as result:
+        assert result.testzip() is None
+        assert len(set(result.namelist())) == len(result.namelist())
+        return {name.removesuffix(".json"): result.read(name) for name in result.namelist()}
+
+
+def test_of_an_export_only_what_has_changed_is_fetched(mirror: Mirrors, tmp_path: Path) -> None:
+    wanted = source(mirror.url("/osv/"), files=("all.zip",), layout=Layout.EXPORT)
+    mirror.put("/osv/all.zip", zipped(A="1", B="1", C="1"))
+    mirror.put("/osv/modified_id.csv", index(A="1", B="1", C="1"))
+    files = get(tmp_path / "one", wanted)
+    assert files is not None
+    assert mirror.paths() == ["/osv/modified_id.csv", "/osv/all.zip"]
+
+    mirror.seen.clear()
+    known = (tmp_path / "one", as_kept(files))
+    assert get(tmp_path / "two", wanted, known=known) is None
+    assert mirror.paths() == ["/osv/modified_id.csv"]
+
+    # One has changed, one is new, one is gone; one is new but not there yet.
+    mirror.seen.clear()
+    mirror.put("/osv/modified_id.csv", index(D="2", B="2", A="1", E="2"))
+    mirror.put("/osv/B.json", record("B", "2"))
+    mirror.put("/osv/D.json", record("D", "1"))
+    files = get(tmp_path / "three", wanted, known=known)
+    assert files is not None
+    assert mirror.paths() == [
+        f"/osv/{name}" for name in ("modified_id.csv", "B.json", "D.json", "E.json")
+    ]
+    content = (tmp_path / "three" / "files" / "all.zip").read_bytes()
+    assert files[0].sha256 == hashlib.sha256(content).hexdigest()
+    assert records(tmp_path / "three") == {
+        "A": record("A", "1"),
+        "B": record("B", "2"),
+        "D": record("D", "1"),
+    }
+    assert records(tmp_path / "one").keys() == {"A", "B", "C"}, "what is kept is as it was"
+
+    # Nothing is new but one is gone; what was not there is asked for again.
+    mirror.seen.clear()
+    mirror.put("/osv/modified_id.csv", index(B="2", A="1", E="2"))
+    known = (tmp_path / "three", as_kept(files))
+    assert get(tmp_path / "four", wanted, known=known) is not None
+    assert mirror.paths() == ["/osv/modified_id.csv", "/osv/E.json"]
+    assert records(tmp_path / "four").keys() == {"A", "B"}
+
+
+def test_an_export_with_many_changes_is_fetched_as_a_whole(mirror: Mirrors, tmp_path: Path) -> None:
+    wanted = source(mirror.url("/osv/"), files=("all.zip",), layout=Layout.EXPORT)
+    mirror.put("/osv/all.zip", zipped(A="1"))
+    mirror.put("/osv/modified_id.csv", index(A="1"))
+    files = get(tmp_path / "one", wanted)
+    assert files is not None
+    many = {f"X-{number}": "2" for number in range(501)}
+    mirror.put("/osv/modified_id.csv", index(**many))
+    mirror.put("/osv/all.zip", zipped(**many))
+    mirror.seen.clear()
+    assert get(tmp_path / "two", wanted, known=(tmp_path / "one", as_kept(files))) is not None
+    assert mirror.paths() == ["/osv/modified_id.csv", "/osv/all.zip"]
+    assert len(records(tmp_path / "two")) == 501
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"a,b\n", b"\xff\n"], ids=repr)
+def test_a_list_that_is_wrong_is_not_believed(
+    mirror: Mirrors, tmp_path: Path, content: bytes
+) -> None:
+    wanted = source(mirror.url("/osv/"), files=("all.zip",), layout=Layout.EXPORT)
+    mirror.put("/osv/all.zip", zipped(A="1"))
+    mirror.put("/osv/modified_id.csv", index(A="1"))
+    files = get(tmp_path / "one", wanted)
+    assert files is not None
+    mirror.put("/osv/modified_id.csv", content)
+    assert get(tmp_path / "two", wanted, known=(tmp_path / "one", as_kept(files))) is None
+    assert records(tmp_path / "one").keys() == {"A"}
+
+
+@pytest.mark.parametrize("content", [record("B", "x"), b"{", b"<html>"], ids=repr)
+def test_a_record_that_is_wrong(mirror: Mirrors, tmp_path: Path, content: bytes) -> None:
+    wanted = source(mirror.url("/osv/"), files=("all.zip",), layout=Layout.EXPORT)
+    mirror.put("/osv/all.zip", zipped(A="1"))
+    mirror.put("/osv/modified_id.csv", index(A="1"))
+    files = get(tmp_path / "one", wanted)
+    assert files is not None
+    mirror.put("/osv/modified_id.csv", index(A="2"))
+    mirror.put("/osv/A.json", content)
+    with pytest.raises(Failure) as caught:
+        get(tmp_path / "two", wanted, known=(tmp_path / "one", as_kept(files)))
+    assert "record" in caught.value.message
+
+
+def test_an_export_without_a_list(mirror: Mirrors, tmp_path: Path) -> None:
+    wanted = source(mirror.url("/osv/"), files=("all.zip",), layout=Layout.EXPORT)
+    mirror.put("/osv/all.zip", Answer(zipped(A="1"), headers={"etag": '"1"'}))
+    files = get(tmp_path / "one", wanted)
+    assert files is not None
+    assert get(tmp_path / "two", wanted, known=(tmp_path / "one", as_kept(files))) is None
+    direct = replace(wanted, mirrors=(mirror.url("/osv/all.zip"),))
+    assert get(tmp_path / "three", direct, known=(tmp_path / "one", as_kept(files))) is None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
 
 from customhouse.analysis import archive
-from customhouse.analysis.feeds import download, kept
+from customhouse.analysis.feeds import download, increments, kept
 from customhouse.analysis.feeds.archives import MAX_UNPACKED
 from customhouse.analysis.feeds.document import MAX_DOCUMENT, MAX_DOCUMENTS, SUFFIX
 from customhouse.analysis.feeds.download import Downloader, Limits, MirrorError
@@ -70,7 +70,7 @@ def fetch(
             time.sleep(max(0.0, pause))
             tries[mirror] += 1
             downloader.begin()
-            run = _Run(source, folder, known, downloader)
+            run = Run(source, folder, known, downloader)
             try:
                 files = _LAYOUTS[source.layout](run, mirror)
             except MirrorError as error:
@@ -91,10 +91,18 @@ def _back_off(tries: int, limits: Limits) -> float:
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """One try of one mirror.
 
     What an earlier try left in the folder is written over; every file belongs to one mirror.
+
+    Attributes:
+        source: the source.
+        folder: for the files.
+        known: the folder of what was fetched the last time, and what is known of it.
+        downloader: gets files.
+        has_changed: whether any file is another one than the last time.
+        past: where the files of the last time are.
     """
 
     source: Source
@@ -103,12 +111,12 @@ class _Run:
     downloader: Downloader
     has_changed: bool = False
     _before: dict[str, File] = field(default_factory=dict)
-    _past: Path = field(init=False)
+    past: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self._past = self.folder
+        self.past = self.folder
         if self.known is not None:
-            self._past = self.known[0] / kept.FILES
+            self.past = self.known[0] / kept.FILES
             self._before = {file.name: file for file in self.known[1].files}
 
     def get(self, url: str, name: str) -> File:
@@ -126,13 +134,13 @@ class _Run:
     def before(self, name: str) -> File | None:
         """What is known of a file that is still there."""
         file = self._before.get(name)
-        return file if file is not None and (self._past / name).is_file() else None
+        return file if file is not None and (self.past / name).is_file() else None
 
     def keep(self, file: File) -> File:
         """Take a file over that has not changed."""
         path = kept.place(self.folder, file.name)
         path.unlink(missing_ok=True)
-        os.link(self._past / file.name, path)
+        os.link(self.past / file.name, path)
         return file
 
     def check_gone(self, files: list[File]) -> tuple[File, ...]:
@@ -141,7 +149,12 @@ class _Run:
         return tuple(files)
 
 
-def _files(run: _Run, mirror: str) -> tuple[File, ...]:
+def _export(run: Run, mirror: str) -> tuple[File, ...]:
+    """An export of OSV, or the file itself where a mirror is none."""
+    return increments.export(run, mirror) if mirror.endswith("/") else _files(run, mirror)
+
+
+def _files(run: Run, mirror: str) -> tuple[File, ...]:
     """Files with fixed names below a mirror, or the mirror itself."""
     found: list[File] = []
     for name in run.source.files:
@@ -153,7 +166,7 @@ def _files(run: _Run, mirror: str) -> tuple[File, ...]:
     return run.check_gone(found)
 
 
-def _repository(run: _Run, mirror: str) -> tuple[File, ...]:
+def _repository(run: Run, mirror: str) -> tuple[File, ...]:
     """The file of advisories that a repository's metadata names.
 
     Source: createrepo_c's `repomd.xml`; `mirror.list` has an address of a repository in each line.
@@ -218,7 +231,7 @@ def _updateinfo(content: bytes) -> tuple[str, str]:
     return href, checksum
 
 
-def _archive(run: _Run, mirror: str) -> tuple[File, ...]:
+def _archive(run: Run, mirror: str) -> tuple[File, ...]:
     """The documents of a tar that a text file names, as a zip, which can be read anywhere."""
     latest = run.downloader.read(mirror + _LATEST, _SMALL).decode("ascii", "replace").strip()
     if not _ARCHIVE(latest):
@@ -265,8 +278,9 @@ def _repack(packed: Path, target: Path, seconds: float) -> None:
         raise MirrorError(reason) from None
 
 
-_LAYOUTS: Final[dict[Layout, Callable[[_Run, str], tuple[File, ...]]]] = {
+_LAYOUTS: Final[dict[Layout, Callable[[Run, str], tuple[File, ...]]]] = {
     Layout.FILES: _files,
+    Layout.EXPORT: _export,
     Layout.REPOSITORY: _repository,
     Layout.ARCHIVE: _archive,
 }

@@ -26,6 +26,8 @@ class Layout(Enum):
 
     FILES = "files"
     """They have fixed names."""
+    EXPORT = "export"
+    """A zip of records, beside which each record lies, and a list of them with their times."""
     REPOSITORY = "repository"
     """One is named by `repodata/repomd.xml` of an rpm repository, which a list of mirrors names."""
     ARCHIVE = "archive"
@@ -79,6 +81,7 @@ def _osv(ecosystem: str, *, is_on: bool = True) -> Source:
             f"https://{path.format('.storage.googleapis.com')}",
         ),
         ("all.zip",),
+        layout=Layout.EXPORT,
         form="osv",
         is_on=is_on,
     )
