@@ -21,7 +21,8 @@ from customhouse.analysis.analyse import Analyst
 from customhouse.analysis.api import feed_updates, feeds, occurrences
 from customhouse.analysis.bundles import BundleImporter
 from customhouse.analysis.imports import Importer
-from customhouse.analysis.updates import Shelf, Updater, adopt
+from customhouse.analysis.shelf import Shelf, adopt
+from customhouse.analysis.updates import Updater
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, LoopDatabase
 from customhouse.errors import Code, Failure

@@ -396,6 +396,13 @@ class Code(Enum):
         "the advisory cannot be read: {reason}",
         "The record is left out and counted; the rest of the feed is loaded.",
     )
+    FEED_SHRUNK = Entry(
+        409,
+        "UNSUPPORTED",
+        "{gone} of {had} records of the feed {feed} are gone, more than {percent} %",
+        "What was loaded before stays. If that is meant, import with --max-shrink 1, or update with"
+        " --allow-shrink.",
+    )
     FEED_INVALID = Entry(
         400,
         "UNSUPPORTED",
@@ -427,13 +434,6 @@ class Code(Enum):
         "feed {feed} cannot be fetched: {reason}",
         "The data of before stays in use. Check the network, or name a mirror under feeds.mirrors"
         " in the settings.",
-    )
-    FEED_SHRUNK = Entry(
-        422,
-        "UNSUPPORTED",
-        "feed {feed} has lost {lost} of its {known} advisories and is not loaded",
-        "The data of before stays in use. If it is meant, run customhouse feeds update FEED"
-        " --allow-shrink.",
     )
     FEED_BUSY = Entry(
         409,

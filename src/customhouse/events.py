@@ -74,6 +74,20 @@ class AdvisoriesChanged(Event, frozen=True):
     changed: int
 
 
+class FindingsChanged(Event, frozen=True):
+    """Findings came, went or changed, because a feed did.
+
+    Attributes:
+        feed: the feed.
+        after: the number of the last change before (`findings.FINDING_CHANGE`).
+        last: the number of the last one.
+    """
+
+    feed: str
+    after: int
+    last: int
+
+
 class AnalysisOutdated(Event, frozen=True):
     """An image was analysed by a version that found less in it than this one does."""
 
@@ -89,5 +103,6 @@ AnyEvent = (
     | FeedUpdateAsked
     | FeedBundleUploaded
     | AdvisoriesChanged
+    | FindingsChanged
     | AnalysisOutdated
 )

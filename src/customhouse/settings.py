@@ -171,7 +171,7 @@ class FeedSourceSettings(_Section):
 
     urls: tuple[_FeedUrl, ...] = Field(min_length=1, max_length=10)
     """Addresses of one file; they are tried in turn."""
-    form: str = Field("", pattern="^(osv|csaf|secdb|debian|updateinfo|epss|kev)?$")
+    form: str = Field("", pattern="^(documents|secdb|debian-tracker|updateinfo|epss|kev)?$")
     """What it is written in; recognised if it is empty."""
     ecosystem: str = Field("", max_length=100)
     """What it is about, for `updateinfo` only, as `Amazon Linux:2023`."""
@@ -186,9 +186,10 @@ class FeedSettings(_Section):
 
     Nothing is fetched before an administrator has run `customhouse feeds update`, or has set
     `automatic`. A source of one's own is a table `[feeds.sources.NAME]` with `urls` (one or
-    several addresses of one file) and, where they are needed, `form` (osv, csaf, secdb, debian,
-    updateinfo, epss or kev; recognised if it is left out), `ecosystem` (for updateinfo, as
-    `Amazon Linux:2023`), `title`, and `whole` (false: advisories that are no longer in it stay).
+    several addresses of one file) and, where they are needed, `form` (documents for OSV and VEX,
+    secdb, debian-tracker, updateinfo, epss or kev; recognised if it is left out), `ecosystem` (for
+    updateinfo, as `Amazon Linux:2023`), `title`, and `whole` (false: advisories that are no longer
+    in it stay).
     """
 
     automatic: bool = False

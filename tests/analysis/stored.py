@@ -16,6 +16,7 @@ from tests.analysis.feeds.osv.records import encoded, entry, parsed
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from customhouse.analysis.feeds import Advisory
     from customhouse.database import Database, Transaction
 
 LAYER = "sha256:" + "1" * 64
@@ -61,14 +62,25 @@ def store_image(database: Database, found: Inventory) -> int:
 
 def load(database: Database, *documents: bytes, feed: str = "test") -> int:
     """Load records and match what changed, as an import does; returns how many changed."""
-    batch = [(parsed_document(each), advisories.fingerprint(each)) for each in documents]
+    known = database.read(advisories.known, feed)
+    marked = ((each, advisories.fingerprint(each)) for each in documents)
+    return store(
+        database,
+        *((parsed_document(each), mark) for each, mark in marked if mark not in known),
+        feed=feed,
+    )
 
-    def store(tx: Transaction) -> int:
-        changed = advisories.put(tx, feed, batch)
-        findings.match_advisories(tx, changed)
-        return len(changed)
 
-    return database.write(store)
+def store(database: Database, *records: tuple[Advisory, bytes], feed: str = "test") -> int:
+    """Store advisories with their fingerprints and match them; returns how many they are."""
+
+    def put(tx: Transaction) -> None:
+        findings.merge(tx, advisories.put(tx, feed, records))
+
+    database.write(put)
+    while database.write(findings.match_changed, feed, 2):
+        pass
+    return len({advisory.id for advisory, _ in records})
 
 
 def parsed_document(document: bytes) -> Any:

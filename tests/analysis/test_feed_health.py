@@ -11,7 +11,7 @@ from customhouse.analysis import feed_health, feed_states, updates
 from customhouse.analysis.feed_health import Condition, health
 from customhouse.analysis.feed_states import State
 from customhouse.analysis.feeds.sources import configured
-from customhouse.analysis.updates import Shelf
+from customhouse.analysis.shelf import Shelf
 from customhouse.database import now
 from customhouse.errors import Code, Failure
 from customhouse.settings import FeedSettings, FeedSourceSettings

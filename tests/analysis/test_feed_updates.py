@@ -33,7 +33,7 @@ pause_seconds = 2
 mirrors.kev = ["http://127.0.0.1:1/kev.json"]
 [feeds.sources.mine]
 urls = ["{url}/first.zip", "{url}/second.zip?key=secret"]
-form = "osv"
+form = "documents"
 [feeds.sources.other]
 urls = ["{url}/other.zip"]
 [feeds.sources.slow]
@@ -165,6 +165,15 @@ def test_the_life_of_a_feed(server: CustomhouseServer, cli: CommandLine, mirror:
     mirror.put("/first.zip", export("DSA-1", "DSA-2", "DSA-3"))
     cli("feeds", "update", "mine")
     assert not feed(server, "mine")["alarming"]
+
+    # It loses more than it may, until somebody says that it may.
+    mirror.put("/first.zip", export("DSA-1"))
+    said = cli("feeds", "update", "mine", status=1)
+    assert "2 of 3 records of the feed mine are gone" in said.out
+    assert feed(server, "mine")["advisories"] == 3
+    said = cli("feeds", "update", "mine", "--allow-shrink")
+    assert said.out == "mine: 1 advisory read, 0 new or changed, 2 removed\n"
+    assert feed(server, "mine")["advisories"] == 1
     assert list((server.data / "feeds").iterdir()) != []
     assert list((server.data / "feeds" / ".incoming").iterdir()) == []
 

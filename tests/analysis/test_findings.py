@@ -27,13 +27,14 @@ from tests.analysis.stored import (
     names,
     package,
     parsed_document,
+    store,
     store_image,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
 
-    from customhouse.database import Database, Transaction
+    from customhouse.database import Database
 
 FROM_THE_FIRST = {"introduced": "0"}
 SED = package("sed=4.9-1")
@@ -341,11 +342,7 @@ def test_an_advisory_can_be_about_some_architectures(database: Database) -> None
         msgspec.structs.replace(each, arches=("x86_64", "s390x")) for each in parsed.affected
     )
     record = msgspec.structs.replace(parsed, affected=limited)
-
-    def store(tx: Transaction) -> None:
-        findings.match_advisories(tx, advisories.put(tx, "test", [(record, b"1")]))
-
-    database.write(store)
+    store(database, (record, b"1"))
     assert {row.arch for row in found_in(database, number)} == {"x86_64", "noarch"}
 
 

@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CustomhouseServ
 
 def load(client: Registry, feed: bytes) -> int:
     """Load a feed and return how many advisories it has."""
-    path = "/upload/v1/feeds:import?name=test"
+    path = "/upload/v1/feeds:import?name=test&add=true"
     name = client.call("POST", path, content=feed).json()["name"]
 
     def outcome() -> dict[str, Any]:

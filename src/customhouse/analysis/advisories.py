@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -15,18 +16,24 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    UniqueConstraint,
+    bindparam,
     delete,
     func,
+    literal,
     select,
+    update,
 )
 
-from customhouse.database import METADATA, Name, now, upsert
+from customhouse.analysis import vulnerabilities
+from customhouse.analysis.vulnerabilities import VULNERABILITY
+from customhouse.database import METADATA, Name, insert, lock, now, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from customhouse.analysis.feeds import Advisory
+    from customhouse.analysis.feeds import Advisory, Affected
     from customhouse.database import Transaction
 
 FEED = Table(
@@ -39,28 +46,43 @@ FEED = Table(
     # that are not matched here.
     Column("rejected", Integer, nullable=False),
     Column("skipped", Integer, nullable=False),
+    # What is there since then.
+    Column("advisories", Integer, nullable=False),
+    Column("ranges", Integer, nullable=False),
+    Column("ecosystems", Text, nullable=False),
 )
 
 ADVISORY = Table(
     "advisory",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("name", Name, nullable=False, unique=True),
-    Column("feed", Name, nullable=False, index=True),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("feed", Name, nullable=False),
+    Column("name", Name, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("severity", Integer, nullable=False),
     # Aliases, texts, links and scores: what is shown and never searched in SQL.
     Column("body", LargeBinary, nullable=False),
     Column("published_at", BigInteger, nullable=False),
     Column("modified_at", BigInteger, nullable=False),
+    UniqueConstraint("feed", "name", name="uq_advisory_identity"),
+    Index("ix_advisory_name", "name"),
+)
+
+# What an advisory is about.
+ADVISORY_VULNERABILITY = Table(
+    "advisory_vulnerability",
+    METADATA,
+    Column("advisory_id", Integer, ForeignKey(ADVISORY.c.id), primary_key=True),
+    Column("vulnerability_id", Integer, ForeignKey(VULNERABILITY.c.id), primary_key=True),
+    # Whether it is about nothing else: it knows better than one about many.
+    Column("is_alone", Boolean, nullable=False),
+    Index("ix_advisory_vulnerability_vulnerability", "vulnerability_id"),
 )
 
 AFFECTED = Table(
     "affected",
     METADATA,
-    Column(
-        "id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("advisory_id", Integer, ForeignKey(ADVISORY.c.id), nullable=False, index=True),
     Column("ecosystem", Name, nullable=False),
     Column("name", Name, nullable=False),
@@ -68,18 +90,28 @@ AFFECTED = Table(
     Column("fixed", LargeBinary, nullable=False),
     Column("introduced_version", Text, nullable=False),
     Column("fixed_version", Text),
+    # The package's own, else the advisory's; and how much that word counts, see `_rating`.
     Column("severity", Integer, nullable=False),
     Column("severity_source", Text, nullable=False),
+    Column("rating", Integer, nullable=False),
     Column("status", Text, nullable=False),
     # Between blanks, as in " x86_64 aarch64 "; NULL for all.
     Column("arches", Text),
     Index("ix_affected_package", "ecosystem", "name"),
-    # A finding refers to the range that it came from: a number must not come again.
-    sqlite_autoincrement=True,
+)
+
+# Vulnerabilities whose ranges changed since they were joined with packages.
+UNMATCHED = Table(
+    "unmatched",
+    METADATA,
+    Column("vulnerability_id", Integer, ForeignKey(VULNERABILITY.c.id), primary_key=True),
 )
 
 # Goes up when a version's key or the reading of a record changes: everything is loaded anew then.
-ENCODING = 2
+ENCODING = 3
+
+_LOCK = "advisories"
+_BATCH = 5000
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -99,48 +131,129 @@ def fingerprint(document: bytes) -> bytes:
     return hashlib.blake2b(b"%d\0" % ENCODING + document, digest_size=16).digest()
 
 
-def put(tx: Transaction, feed: str, records: Sequence[tuple[Advisory, bytes]]) -> list[int]:
+def known(tx: Transaction, feed: str) -> dict[bytes, int]:
+    """The numbers of a feed's advisories by their fingerprints."""
+    rows = tx.execute(select(ADVISORY.c.fingerprint, ADVISORY.c.id).where(ADVISORY.c.feed == feed))
+    return dict(rows.all())
+
+
+def numbers(tx: Transaction, feed: str, names: Collection[str]) -> dict[str, int]:
+    """The numbers of those of a feed's advisories that are there, by name."""
+    listed = sorted(names)
+    found: dict[str, int] = {}
+    for start in range(0, len(listed), _BATCH):
+        rows = tx.execute(
+            select(ADVISORY.c.name, ADVISORY.c.id).where(
+                ADVISORY.c.feed == feed, ADVISORY.c.name.in_(listed[start : start + _BATCH])
+            )
+        )
+        found |= dict(rows.all())
+    return found
+
+
+def put(tx: Transaction, feed: str, records: Sequence[tuple[Advisory, bytes]]) -> dict[int, int]:
     """Store records of a feed in place of those of the same names.
+
+    What they are about, and were, waits to be matched (`findings.match_changed`).
 
     Args:
         tx: the transaction.
         feed: the feed's name.
-        records: each advisory with its document's fingerprint.
+        records: new or changed advisories, each with its document's fingerprint.
 
     Returns:
-        The numbers of those that are new or changed.
+        Vulnerabilities that turned out to be others: the number that is gone, and whose it is now.
     """
+    if not records:
+        return {}
+    lock(tx, _LOCK)
     distinct = {advisory.id: (advisory, mark) for advisory, mark in records}
-    known = dict(
-        tx.execute(
-            select(ADVISORY.c.name, ADVISORY.c.fingerprint).where(ADVISORY.c.name.in_(distinct))
-        ).all()
-    )
-    changed = [
-        (advisory, mark) for name, (advisory, mark) in distinct.items() if known.get(name) != mark
+    there = numbers(tx, feed, distinct)
+    if there:
+        _forget(tx, list(there.values()))
+    number = int(tx.execute(select(func.max(ADVISORY.c.id))).scalar() or 0)
+    for name in distinct:
+        if name not in there:
+            number += 1
+            there[name] = number
+    rows = [
+        {"id": there[name], "feed": feed, **_advisory_row(advisory, mark)}
+        for name, (advisory, mark) in distinct.items()
     ]
-    if not changed:
-        return []
-    new = [_advisory_row(feed, advisory, mark) for advisory, mark in changed]
-    upsert(tx, ADVISORY, ["name"], new)
-    rows = tx.execute(
-        select(ADVISORY.c.name, ADVISORY.c.id).where(
-            ADVISORY.c.name.in_([advisory.id for advisory, _ in changed])
-        )
+    upsert(tx, ADVISORY, ["id"], rows)
+    found = [advisory for advisory, _ in distinct.values()]
+    about, merged = vulnerabilities.identify(tx, found)
+    for old, new in merged.items():
+        _merge(tx, old, new)
+    tx.execute(
+        ADVISORY_VULNERABILITY.insert(),
+        [
+            {
+                "advisory_id": there[advisory.id],
+                "vulnerability_id": each,
+                "is_alone": len(listed) == 1,
+            }
+            for advisory, listed in zip(found, about, strict=True)
+            for each in listed
+        ],
     )
-    numbers = {row.name: int(row.id) for row in rows}
-    tx.execute(delete(AFFECTED).where(AFFECTED.c.advisory_id.in_(numbers.values())))
     ranges = [
-        {"advisory_id": numbers[advisory.id], **_range_row(item)}
-        for advisory, _ in changed
-        for item in advisory.affected
+        {"advisory_id": there[advisory.id], **_range_row(advisory, item)}
+        for advisory in found
+        # Of several fixes the highest is shown, which is the last.
+        for item in sorted(advisory.affected, key=lambda item: item.fixed)
     ]
     if ranges:
         tx.execute(AFFECTED.insert(), ranges)
-    return list(numbers.values())
+    tx.execute(
+        insert(tx, UNMATCHED).on_conflict_do_nothing(),
+        [{"vulnerability_id": each} for each in {each for listed in about for each in listed}],
+    )
+    return merged
 
 
-def _advisory_row(feed: str, advisory: Advisory, mark: bytes) -> dict[str, Any]:
+def withdraw(tx: Transaction, advisory_ids: Sequence[int]) -> None:
+    """Let advisories affect nothing: their feed no longer has them. They wait to be matched."""
+    lock(tx, _LOCK)
+    _forget(tx, advisory_ids)
+    # Should it come again, it is not to be taken for unchanged: this is nobody's fingerprint.
+    tx.execute(
+        update(ADVISORY)
+        .where(ADVISORY.c.id == bindparam("number"))
+        .values(fingerprint=bindparam("mark")),
+        [{"number": number, "mark": number.to_bytes(8)} for number in advisory_ids],
+    )
+
+
+def drop(tx: Transaction, advisory_ids: Sequence[int]) -> None:
+    """Delete advisories that were withdrawn, and since then matched."""
+    tx.execute(delete(ADVISORY).where(ADVISORY.c.id.in_(advisory_ids)))
+
+
+def _forget(tx: Transaction, advisory_ids: Sequence[int]) -> None:
+    """Delete what advisories are about; it waits to be matched."""
+    link = ADVISORY_VULNERABILITY
+    here = link.c.advisory_id.in_(advisory_ids)
+    was = select(link.c.vulnerability_id).where(here).distinct()
+    statement = insert(tx, UNMATCHED).from_select(["vulnerability_id"], was)
+    tx.execute(statement.on_conflict_do_nothing())
+    tx.execute(delete(link).where(here))
+    tx.execute(delete(AFFECTED).where(AFFECTED.c.advisory_id.in_(advisory_ids)))
+
+
+def _merge(tx: Transaction, old: int, new: int) -> None:
+    """Let what was about one vulnerability be about another, which is the same."""
+    link = ADVISORY_VULNERABILITY
+    moved = select(link.c.advisory_id, literal(new), link.c.is_alone).where(
+        link.c.vulnerability_id == old
+    )
+    statement = insert(tx, link).from_select(["advisory_id", "vulnerability_id", "is_alone"], moved)
+    tx.execute(statement.on_conflict_do_nothing())
+    tx.execute(delete(link).where(link.c.vulnerability_id == old))
+    tx.execute(delete(UNMATCHED).where(UNMATCHED.c.vulnerability_id == old))
+
+
+def _advisory_row(advisory: Advisory, mark: bytes) -> dict[str, Any]:
     body = Body(
         aliases=advisory.aliases,
         cves=advisory.cves,
@@ -152,7 +265,6 @@ def _advisory_row(feed: str, advisory: Advisory, mark: bytes) -> dict[str, Any]:
     )
     return {
         "name": advisory.id,
-        "feed": feed,
         "fingerprint": mark,
         "severity": int(advisory.severity),
         "body": msgspec.json.encode(body),
@@ -161,10 +273,35 @@ def _advisory_row(feed: str, advisory: Advisory, mark: bytes) -> dict[str, Any]:
     }
 
 
-def _range_row(item: Any) -> dict[str, Any]:
-    row = msgspec.structs.asdict(item)
-    arches = f" {' '.join(item.arches)} " if item.arches else None
-    return row | {"severity": int(item.severity), "arches": arches}
+def _range_row(advisory: Advisory, item: Affected) -> dict[str, Any]:
+    is_own = bool(item.severity)
+    severity = item.severity or advisory.severity
+    source = item.severity_source if is_own else advisory.severity_source
+    return {
+        "ecosystem": item.ecosystem,
+        "name": item.name,
+        "introduced": item.introduced,
+        "fixed": item.fixed,
+        "introduced_version": item.introduced_version,
+        "fixed_version": item.fixed_version,
+        "severity": int(severity),
+        "severity_source": source,
+        "rating": _rating(int(severity), source, is_own=is_own),
+        "status": item.status,
+        "arches": f" {' '.join(item.arches)} " if item.arches else None,
+    }
+
+
+def _rating(severity: int, source: str, *, is_own: bool) -> int:
+    """How much a severity counts beside those of other advisories for the same vulnerability.
+
+    The word about the package counts most, then the one about the vulnerability, then a score; of
+    equal ones the worse.
+    """
+    if not severity:
+        return 0
+    weight = 1 if source.startswith("CVSS ") else 3 if is_own else 2
+    return weight * 8 + severity
 
 
 def _microseconds(moment: datetime) -> int:
@@ -172,46 +309,32 @@ def _microseconds(moment: datetime) -> int:
 
 
 def note_import(tx: Transaction, feed: str, source: str, *, rejected: int, skipped: int) -> None:
-    """Note that a feed was imported."""
+    """Note that a feed was imported, and how much of it is there."""
+    advisories = select(func.count()).where(ADVISORY.c.feed == feed)
+    ranges = tx.execute(
+        select(AFFECTED.c.ecosystem, func.count())
+        .select_from(ADVISORY.join(AFFECTED))
+        .where(ADVISORY.c.feed == feed)
+        .group_by(AFFECTED.c.ecosystem)
+        .order_by(AFFECTED.c.ecosystem)
+    ).all()
     values = {
         "name": feed,
         "source": source,
         "updated_at": now(),
         "rejected": rejected,
         "skipped": skipped,
+        "advisories": tx.execute(advisories).scalar_one(),
+        "ranges": sum(count for _, count in ranges),
+        "ecosystems": msgspec.json.encode([ecosystem for ecosystem, _ in ranges]).decode(),
     }
     upsert(tx, FEED, ["name"], [values])
 
 
 def feeds(tx: Transaction) -> list[dict[str, Any]]:
     """The feeds, by name, with how many advisories and ranges came from each."""
-    advisories: dict[str, int] = dict(
-        tx.execute(select(ADVISORY.c.feed, func.count()).group_by(ADVISORY.c.feed)).all()
-    )
-    ranges: dict[str, int] = {}
-    ecosystems: dict[str, list[str]] = {}
-    rows = tx.execute(
-        select(ADVISORY.c.feed, AFFECTED.c.ecosystem, func.count())
-        .select_from(ADVISORY.join(AFFECTED))
-        .group_by(ADVISORY.c.feed, AFFECTED.c.ecosystem)
-        .order_by(AFFECTED.c.ecosystem)
-    )
-    for feed, ecosystem, count in rows:
-        ranges[feed] = ranges.get(feed, 0) + count
-        ecosystems.setdefault(feed, []).append(ecosystem)
-    return [
-        {
-            "name": row.name,
-            "source": row.source,
-            "updated_at": row.updated_at,
-            "rejected": row.rejected,
-            "skipped": row.skipped,
-            "advisories": advisories.get(row.name, 0),
-            "ranges": ranges.get(row.name, 0),
-            "ecosystems": ecosystems.get(row.name, []),
-        }
-        for row in tx.execute(select(FEED).order_by(FEED.c.name))
-    ]
+    rows = tx.execute(select(FEED).order_by(FEED.c.name)).mappings()
+    return [{**row, "ecosystems": msgspec.json.decode(row["ecosystems"])} for row in rows]
 
 
 def has_ecosystem(tx: Transaction, ecosystem: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from customhouse.analysis import feed_states, updates
+from customhouse.analysis import feed_states, shelf, updates
 from customhouse.analysis.advisories import ENCODING
 from customhouse.analysis.feeds import bundle, kept
 from customhouse.database import lock, now
@@ -19,7 +19,7 @@ from customhouse.workflows import operations, outbox
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from customhouse.analysis.updates import Shelf
+    from customhouse.analysis.shelf import Shelf
     from customhouse.database import Database, Transaction
     from customhouse.workflows.subscription import Step
 
@@ -108,11 +108,16 @@ class BundleImporter:
         try:
             self.database.write(_claim, operation, known)
             metadata = self.database.read(operations.get, operation)["metadata"]
-            tell = updates.teller(self.database, operation, feed=name)
+            tell = shelf.teller(self.database, operation, feed=name)
             allow_shrink = metadata["allowShrink"]
             if folder.is_dir():
-                outcome = updates.load(
-                    self.database, self.shelf, folder, tell, allow_shrink=allow_shrink
+                outcome = shelf.load(
+                    self.database,
+                    self.shelf,
+                    folder,
+                    tell,
+                    after=shelf.changes_after(self.database, operation, name),
+                    allow_shrink=allow_shrink,
                 )
                 kept.put(self.shelf.root, name, folder)
             else:

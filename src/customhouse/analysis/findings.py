@@ -1,12 +1,13 @@
-"""Findings: which package version is affected by which advisory. A join, nothing else.
+"""Findings: which package version has which vulnerability. A join, nothing else.
 
 A finding belongs to a package version, not to an image: images have the findings of the packages
-in their inventory. New packages are joined with all ranges, changed ranges with all packages.
+in their inventory. New packages are joined with all ranges; of ranges that changed, everything
+about the same vulnerabilities is joined with all packages, and the difference is kept.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -14,21 +15,35 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    MetaData,
     Table,
+    Text,
+    and_,
+    case,
     delete,
     func,
     literal,
+    or_,
     select,
+    true,
+    update,
 )
+from sqlalchemy.schema import CreateTable
 
-from customhouse.analysis.advisories import ADVISORY, AFFECTED
+from customhouse.analysis.advisories import (
+    ADVISORY,
+    ADVISORY_VULNERABILITY,
+    AFFECTED,
+    UNMATCHED,
+)
 from customhouse.analysis.packages import INVENTORY_PACKAGE, PACKAGE, PACKAGE_NAME
+from customhouse.analysis.vulnerabilities import VULNERABILITY
 from customhouse.database import METADATA, insert, lock, now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement, Row, Select, Subquery
 
     from customhouse.database import Transaction
 
@@ -36,45 +51,154 @@ FINDING = Table(
     "finding",
     METADATA,
     Column("package_id", Integer, ForeignKey(PACKAGE.c.id), primary_key=True),
-    Column("advisory_id", Integer, ForeignKey(ADVISORY.c.id), primary_key=True),
-    # The range that the version lies in. It is replaced when the advisory changes.
-    Column("affected_id", BigInteger, nullable=False),
+    Column("vulnerability_id", Integer, ForeignKey(VULNERABILITY.c.id), primary_key=True),
+    # Copied, so that what is shown stays whole while ranges are loaded. The advisory is the one
+    # that the fix is from.
+    Column("advisory_id", Integer, nullable=False),
+    Column("fixed_version", Text),
+    Column("status", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("severity_source", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Index("ix_finding_advisory", "advisory_id"),
+    Index("ix_finding_vulnerability", "vulnerability_id"),
 )
 
-_LOCK = "findings"
+# What a change of a feed did to findings. No severity before: it is new; none after: it is gone.
+FINDING_CHANGE = Table(
+    "finding_change",
+    METADATA,
+    Column(
+        "id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    Column("package_id", Integer, ForeignKey(PACKAGE.c.id), nullable=False),
+    Column("vulnerability_id", Integer, ForeignKey(VULNERABILITY.c.id), nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("severity_before", Integer),
+    Column("severity_after", Integer),
+    Column("fixed_before", Text),
+    Column("fixed_after", Text),
+    Index("ix_finding_change_package", "package_id", "id"),
+    Index("ix_finding_change_vulnerability", "vulnerability_id"),
+    # Pages and messages go on after a number: it must not come again.
+    sqlite_autoincrement=True,
+)
+
+# Of each package and vulnerability the range that tells the fix, and the one that tells the
+# severity: the range's number, below what makes it the best one.
+_CANDIDATE = Table(
+    "candidate",
+    MetaData(),
+    Column("package_id", Integer, primary_key=True),
+    Column("vulnerability_id", Integer, primary_key=True),
+    Column("shown", BigInteger, nullable=False),
+    Column("rated", BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+_LOCK: Final = "findings"
+_NUMBER: Final = 1 << 44  # above every number of a range
 
 
 def match_inventory(tx: Transaction, inventory_id: int) -> None:
-    """Join the packages of an inventory with all ranges."""
-    packages = select(INVENTORY_PACKAGE.c.package_id).where(
-        INVENTORY_PACKAGE.c.inventory_id == inventory_id
+    """Join those packages of an inventory that are new with all ranges."""
+    new = (
+        select(PACKAGE.c.id)
+        .select_from(INVENTORY_PACKAGE.join(PACKAGE))
+        .where(INVENTORY_PACKAGE.c.inventory_id == inventory_id, PACKAGE.c.matched_at.is_(None))
     )
     lock(tx, _LOCK)
-    _match(tx, PACKAGE_NAME.c.package_id.in_(packages))
+    moment = now()
+    _choose(tx, PACKAGE_NAME.c.package_id.in_(new))
+    _store(tx, moment)
+    tx.execute(update(PACKAGE).where(PACKAGE.c.id.in_(new)).values(matched_at=moment))
 
 
-def match_advisories(tx: Transaction, advisory_ids: Sequence[int]) -> None:
-    """Join the ranges of advisories that changed with all packages."""
-    if not advisory_ids:
-        return
+def match_changed(tx: Transaction, feed: str, count: int) -> bool:
+    """Join what changed in advisories with all packages, and keep what that changes.
+
+    Args:
+        tx: the transaction.
+        feed: the feed that is said to be the reason.
+        count: of how many vulnerabilities at most.
+
+    Returns:
+        Whether there is more to join.
+    """
     lock(tx, _LOCK)
-    _match(tx, AFFECTED.c.advisory_id.in_(advisory_ids))
-    gone = ~select(AFFECTED.c.id).where(AFFECTED.c.id == FINDING.c.affected_id).exists()
-    tx.execute(delete(FINDING).where(FINDING.c.advisory_id.in_(advisory_ids), gone))
+    waiting = select(UNMATCHED.c.vulnerability_id)
+    last = tx.execute(
+        waiting.order_by(UNMATCHED.c.vulnerability_id).offset(count - 1).limit(1)
+    ).scalar()
+    here = UNMATCHED.c.vulnerability_id <= last if last is not None else true()
+    these = waiting.where(here)
+    moment = now()
+    _choose(tx, ADVISORY_VULNERABILITY.c.vulnerability_id.in_(these))
+    gone = and_(
+        FINDING.c.vulnerability_id.in_(these),
+        ~select(_CANDIDATE.c.package_id)
+        .where(
+            _CANDIDATE.c.package_id == FINDING.c.package_id,
+            _CANDIDATE.c.vulnerability_id == FINDING.c.vulnerability_id,
+        )
+        .exists(),
+    )
+    _keep_changes(tx, feed, moment, gone)
+    _store(tx, moment)
+    tx.execute(delete(FINDING).where(gone))
+    tx.execute(delete(UNMATCHED).where(here))
+    return last is not None
 
 
-def _match(tx: Transaction, which: ColumnElement[bool]) -> None:
-    moment = literal(now())
+def merge(tx: Transaction, merged: Mapping[int, int]) -> None:
+    """Let findings of one vulnerability be of another, which is the same (`advisories.put`)."""
+    for old, new in merged.items():
+        for table in (FINDING_CHANGE, FINDING):
+            there = FINDING.alias()
+            has_both = (
+                select(there.c.package_id)
+                .where(there.c.package_id == table.c.package_id, there.c.vulnerability_id == new)
+                .exists()
+            )
+            tx.execute(delete(table).where(table.c.vulnerability_id == old, has_both))
+            tx.execute(
+                update(table).where(table.c.vulnerability_id == old).values(vulnerability_id=new)
+            )
+        tx.execute(delete(VULNERABILITY).where(VULNERABILITY.c.id == old))
+
+
+def last_change(tx: Transaction) -> int:
+    """The number of the newest change; 0 if there is none."""
+    return int(tx.execute(select(func.max(FINDING_CHANGE.c.id))).scalar() or 0)
+
+
+def _choose(tx: Transaction, which: ColumnElement[bool]) -> None:
+    """Fill the table of candidates with what lies in a range."""
+    tx.execute(CreateTable(_CANDIDATE, if_not_exists=True))
+    tx.execute(delete(_CANDIDATE))
+    link, other, rival = ADVISORY_VULNERABILITY, ADVISORY_VULNERABILITY.alias(), AFFECTED.alias()
+    # An advisory about many vulnerabilities has one range for them all. What is written about one
+    # alone, even that the package does not have it, is more exact.
+    overruled = (
+        select(rival.c.id)
+        .select_from(other.join(rival, rival.c.advisory_id == other.c.advisory_id))
+        .where(
+            other.c.vulnerability_id == link.c.vulnerability_id,
+            other.c.is_alone,
+            rival.c.ecosystem == AFFECTED.c.ecosystem,
+            rival.c.name == AFFECTED.c.name,
+        )
+        .exists()
+    )
+    has_fix = case((AFFECTED.c.fixed_version.is_(None), 0), else_=_NUMBER)
     matches = (
         select(
             PACKAGE_NAME.c.package_id,
-            AFFECTED.c.advisory_id,
-            func.min(AFFECTED.c.id),
-            moment,
-            moment,
+            link.c.vulnerability_id,
+            func.max(AFFECTED.c.id + has_fix),
+            func.max(AFFECTED.c.id + AFFECTED.c.rating * literal(_NUMBER, BigInteger)),
         )
         .select_from(
             PACKAGE_NAME.join(
@@ -88,51 +212,120 @@ def _match(tx: Transaction, which: ColumnElement[bool]) -> None:
                     | (PACKAGE_NAME.c.arch == "")
                     | AFFECTED.c.arches.like("% " + PACKAGE_NAME.c.arch + " %")
                 ),
+            ).join(link, link.c.advisory_id == AFFECTED.c.advisory_id)
+        )
+        .where(which, or_(link.c.is_alone, ~overruled))
+        .group_by(PACKAGE_NAME.c.package_id, link.c.vulnerability_id)
+    )
+    names = [column.name for column in _CANDIDATE.c]
+    tx.execute(_CANDIDATE.insert().from_select(names, matches))
+
+
+def _chosen() -> Subquery:
+    """The candidates with what their ranges say."""
+    shown, rated = AFFECTED.alias("shown"), AFFECTED.alias("rated")
+    return (
+        select(
+            _CANDIDATE.c.package_id,
+            _CANDIDATE.c.vulnerability_id,
+            shown.c.advisory_id,
+            shown.c.fixed_version,
+            shown.c.status,
+            rated.c.severity,
+            rated.c.severity_source,
+        )
+        .select_from(
+            _CANDIDATE.join(
+                shown, shown.c.id == _CANDIDATE.c.shown.bitwise_and(literal(_NUMBER - 1))
+            ).join(rated, rated.c.id == _CANDIDATE.c.rated.bitwise_and(literal(_NUMBER - 1)))
+        )
+        .subquery()
+    )
+
+
+def _store(tx: Transaction, moment: int) -> None:
+    """Make findings of the candidates; those that are there keep the time that they were made."""
+    chosen = _chosen()
+    names = [column.name for column in chosen.c]
+    statement = insert(tx, FINDING)
+    new = statement.excluded
+    copied = ("advisory_id", "fixed_version", "status", "severity", "severity_source")
+    values: Select[Any] = select(chosen, literal(moment), literal(moment)).where(true())
+    tx.execute(
+        statement.from_select([*names, "created_at", "updated_at"], values).on_conflict_do_update(
+            index_elements=[FINDING.c.package_id, FINDING.c.vulnerability_id],
+            set_={name: new[name] for name in (*copied, "updated_at")},
+            where=or_(*(FINDING.c[name].is_distinct_from(new[name]) for name in copied)),
+        )
+    )
+
+
+def _keep_changes(tx: Transaction, feed: str, moment: int, gone: ColumnElement[bool]) -> None:
+    """Note how the candidates differ from the findings."""
+    chosen = _chosen()
+    same = and_(
+        FINDING.c.package_id == chosen.c.package_id,
+        FINDING.c.vulnerability_id == chosen.c.vulnerability_id,
+    )
+    reason = (literal(feed), literal(moment))
+    came = (
+        select(
+            chosen.c.package_id,
+            chosen.c.vulnerability_id,
+            *reason,
+            FINDING.c.severity,
+            chosen.c.severity,
+            FINDING.c.fixed_version,
+            chosen.c.fixed_version,
+        )
+        .select_from(chosen.outerjoin(FINDING, same))
+        .where(
+            or_(
+                FINDING.c.package_id.is_(None),
+                FINDING.c.severity != chosen.c.severity,
+                FINDING.c.fixed_version.is_(None) != chosen.c.fixed_version.is_(None),
             )
         )
-        .where(which)
-        .group_by(PACKAGE_NAME.c.package_id, AFFECTED.c.advisory_id)
     )
-    statement = insert(tx, FINDING)
-    names = ["package_id", "advisory_id", "affected_id", "created_at", "updated_at"]
-    tx.execute(
-        statement.from_select(names, matches).on_conflict_do_update(
-            index_elements=[FINDING.c.package_id, FINDING.c.advisory_id],
-            set_={
-                "affected_id": statement.excluded.affected_id,
-                "updated_at": statement.excluded.updated_at,
-            },
-            where=FINDING.c.affected_id != statement.excluded.affected_id,
-        )
-    )
+    went = select(
+        FINDING.c.package_id,
+        FINDING.c.vulnerability_id,
+        *reason,
+        FINDING.c.severity,
+        literal(None, Integer),
+        FINDING.c.fixed_version,
+        literal(None, Text),
+    ).where(gone)
+    names = [column.name for column in FINDING_CHANGE.c if column.name != "id"]
+    for change in (came, went):
+        tx.execute(FINDING_CHANGE.insert().from_select(names, change))
 
 
 def of_inventories(
     tx: Transaction, inventory_ids: Sequence[int], after: int, count: int
 ) -> list[Row[Any]]:
-    """Findings in inventories, with package and advisory, in order of the advisory's number.
+    """Findings in inventories, with package and advisory, in order of the vulnerability's number.
 
     Args:
         tx: the transaction.
         inventory_ids: the inventories, of one image or of all images of an index.
-        after: only advisories with greater numbers.
-        count: of how many advisories at most.
+        after: only vulnerabilities with greater numbers.
+        count: of how many vulnerabilities at most.
     """
     here = INVENTORY_PACKAGE.c.inventory_id.in_(inventory_ids)
     joined = INVENTORY_PACKAGE.join(FINDING, FINDING.c.package_id == INVENTORY_PACKAGE.c.package_id)
     page = (
-        select(FINDING.c.advisory_id)
+        select(FINDING.c.vulnerability_id)
         .select_from(joined)
-        .where(here, FINDING.c.advisory_id > after)
+        .where(here, FINDING.c.vulnerability_id > after)
         .distinct()
-        .order_by(FINDING.c.advisory_id)
+        .order_by(FINDING.c.vulnerability_id)
         .limit(count)
     )
     statement = (
         select(
-            FINDING.c.advisory_id,
-            FINDING.c.created_at,
-            FINDING.c.updated_at,
+            FINDING,
+            VULNERABILITY.c.name.label("vulnerability"),
             ADVISORY.c.name.label("advisory"),
             ADVISORY.c.severity.label("advisory_severity"),
             ADVISORY.c.body,
@@ -147,17 +340,13 @@ def of_inventories(
             INVENTORY_PACKAGE.c.layer,
             INVENTORY_PACKAGE.c.layer_index,
             INVENTORY_PACKAGE.c.path,
-            AFFECTED.c.fixed_version,
-            AFFECTED.c.severity,
-            AFFECTED.c.severity_source,
-            AFFECTED.c.status,
         )
         .select_from(
-            joined.join(ADVISORY, ADVISORY.c.id == FINDING.c.advisory_id)
+            joined.join(VULNERABILITY, VULNERABILITY.c.id == FINDING.c.vulnerability_id)
+            .join(ADVISORY, ADVISORY.c.id == FINDING.c.advisory_id)
             .join(PACKAGE, PACKAGE.c.id == FINDING.c.package_id)
-            .join(AFFECTED, AFFECTED.c.id == FINDING.c.affected_id)
         )
-        .where(here, FINDING.c.advisory_id.in_(page))
-        .order_by(FINDING.c.advisory_id, PACKAGE.c.name, PACKAGE.c.arch)
+        .where(here, FINDING.c.vulnerability_id.in_(page))
+        .order_by(FINDING.c.vulnerability_id, PACKAGE.c.name, PACKAGE.c.arch)
     )
     return list(tx.execute(statement))

@@ -124,7 +124,7 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
 def vulnerabilities(
     tx: Transaction, resource: Resource, after: int, count: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """VULNERABILITY occurrences of an image, one for each advisory.
+    """VULNERABILITY occurrences of an image, one for each vulnerability.
 
     Args:
         tx: the transaction.
@@ -145,9 +145,9 @@ def vulnerabilities(
     rows = findings.of_inventories(tx, inventories, after, count)
     found = [
         _vulnerability(resource, list(group))
-        for _, group in groupby(rows, key=lambda row: row.advisory_id)
+        for _, group in groupby(rows, key=lambda row: row.vulnerability_id)
     ]
-    return found, rows[-1].advisory_id if len(found) == count else 0
+    return found, rows[-1].vulnerability_id if len(found) == count else 0
 
 
 def _images(tx: Transaction, resource: Resource) -> list[str]:
@@ -173,15 +173,15 @@ def _images(tx: Transaction, resource: Resource) -> list[str]:
 
 
 def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
-    """One advisory with the packages of the image that it is about."""
+    """One vulnerability with the packages of the image that have it."""
     first = rows[0]
     body = msgspec.json.decode(first.body, type=advisories.Body)
     issues = [_issue(row) for row in rows]
-    effective = max(row.severity or row.advisory_severity for row in rows)
+    effective = max(row.severity for row in rows)
     scores = sorted(body.scores, key=lambda score: str(score["version"]), reverse=True)
     fixable = any(issue["fixAvailable"] for issue in issues)
     identifiers = {
-        **_head(resource, f"projects/{PROVIDER}/notes/{note_id(first.advisory, body.cves)}"),
+        **_head(resource, f"projects/{PROVIDER}/notes/{first.vulnerability}"),
         "createTime": rfc3339(min(row.created_at for row in rows)),
         "updateTime": rfc3339(max(row.updated_at for row in rows)),
     }
@@ -189,12 +189,12 @@ def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
         "type": first.ecosystem.partition(":")[0].lower(),
         "severity": Severity(first.advisory_severity).name,
         "effectiveSeverity": Severity(effective).name,
-        "shortDescription": ", ".join(body.cves) or first.advisory,
+        "shortDescription": first.vulnerability,
         "longDescription": body.summary or body.details,
         "relatedUrls": [{"url": url} for url in body.references],
         "packageIssue": issues,
         "fixAvailable": fixable,
-        "extraDetails": ", ".join((first.advisory, *body.aliases)),
+        "extraDetails": ", ".join(dict.fromkeys((*(row.advisory for row in rows), *body.aliases))),
     }
     if scores:
         vulnerability["cvssScore"] = scores[0]["score"]
@@ -202,14 +202,8 @@ def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
     return identifiers | {"vulnerability": vulnerability}
 
 
-def note_id(advisory: str, cves: tuple[str, ...]) -> str:
-    """The note of an advisory: its CVE if it has just one, else its own identifier."""
-    return cves[0] if len(cves) == 1 else advisory
-
-
 def _issue(row: Row[Any]) -> dict[str, Any]:
     fixed = row.fixed_version
-    severity = row.severity or row.advisory_severity
     return {
         "affectedCpeUri": _cpe(row.ecosystem),
         "affectedPackage": row.name,
@@ -219,7 +213,7 @@ def _issue(row: Row[Any]) -> dict[str, Any]:
         "fixedVersion": _version(fixed) if fixed else {"kind": "MAXIMUM"},
         "fixAvailable": bool(fixed),
         "packageType": _PACKAGE_TYPES.get(row.ecosystem, "OS"),
-        "effectiveSeverity": Severity(severity).name,
+        "effectiveSeverity": Severity(row.severity).name,
         "fileLocation": [{"filePath": row.path, "layerDetails": {"layerDigest": row.layer}}],
     }
 

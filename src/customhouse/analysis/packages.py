@@ -43,6 +43,8 @@ PACKAGE = Table(
     Column("source_version", Name, nullable=False),
     Column("module", Name, nullable=False),
     Column("licence", Text, nullable=False),
+    # When it was joined with all ranges; NULL before.
+    Column("matched_at", BigInteger),
     UniqueConstraint(
         "ecosystem",
         "name",

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import random
 import shutil
-import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
 
-from customhouse.analysis import feed_states, loading
+from customhouse.analysis import feed_states
 from customhouse.analysis.advisories import ENCODING
 from customhouse.analysis.feeds import download, kept
 from customhouse.analysis.feeds.download import Limits
 from customhouse.analysis.feeds.fetch import fetch
 from customhouse.analysis.feeds.kept import Kept
-from customhouse.analysis.feeds.sources import Source, configured, file_name
+from customhouse.analysis.shelf import Shelf, changes_after, load, teller
 from customhouse.database import lock, now
 from customhouse.errors import Code, Failure
 from customhouse.events import FeedUpdateAsked
@@ -26,7 +25,6 @@ from customhouse.workflows import operations, outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from customhouse.database import Database, Transaction
     from customhouse.settings import FeedSettings
@@ -37,49 +35,8 @@ KIND: Final = "feeds.update"
 _SECOND: Final = 1_000_000
 _RETRY: Final = 3600.0
 _SERIOUS: Final = 3
-_TOLD_SECONDS: Final = 0.5
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """Where feeds come from and where their files are kept.
-
-    Args:
-        settings: of feeds.
-        root: the folder of what is kept, one below the data folder.
-
-    Raises:
-        Failure: SETTINGS_INVALID.
-    """
-
-    settings: FeedSettings
-    root: Path
-    sources: dict[str, Source] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", configured(self.settings))
-
-    @property
-    def incoming(self) -> Path:
-        """The folder of what is being fetched, one below it for each operation."""
-        return self.root / ".incoming"
-
-    def source(self, name: str) -> Source:
-        """A source that may be fetched.
-
-        Raises:
-            Failure: FEED_UNKNOWN, FEED_OFF, FEEDS_OFFLINE.
-        """
-        source = self.sources.get(name)
-        if source is None:
-            raise Failure(Code.FEED_UNKNOWN, feed=name[:100])
-        if not source.is_on:
-            raise Failure(Code.FEED_OFF, feed=name)
-        if self.settings.offline:
-            raise Failure(Code.FEEDS_OFFLINE)
-        return source
 
 
 def request(
@@ -221,6 +178,7 @@ class Updater:
             self.shelf,
             self.shelf.incoming / operation,
             self._teller(operation, "LOADING"),
+            after=changes_after(self.database, operation, metadata["feed"]),
             allow_shrink=metadata["allowShrink"],
         )
 
@@ -267,74 +225,6 @@ class Updater:
         return teller(self.database, operation, phase=phase)
 
 
-def load(
-    database: Database,
-    shelf: Shelf,
-    folder: Path,
-    progress: Callable[[int, int], None],
-    *,
-    allow_shrink: bool,
-) -> dict[str, Any]:
-    """Load what a folder has of a feed.
-
-    Args:
-        database: where to.
-        shelf: for the settings.
-        folder: files and manifest.
-        progress: told how many records were read of how many.
-        allow_shrink: whether the feed may lose any number of its advisories.
-
-    Returns:
-        What came of it, as operations tell it.
-
-    Raises:
-        Failure: FEED_INVALID, FEED_SHRUNK.
-    """
-    known = kept.read(folder.parent, folder.name)
-    if known is None:
-        raise Failure(Code.FEED_INVALID, reason="its files are gone")
-    plan = loading.Plan(
-        known.name,
-        form=known.form,
-        is_whole=known.is_whole,
-        max_shrink=1.0 if allow_shrink else shelf.settings.max_shrink,
-        ecosystem=known.ecosystem,
-    )
-    outcome = asdict(loading.load(database, kept.content(folder), plan, progress))
-    outcome["skippedByEcosystem"] = outcome.pop("skipped")
-    return {"advisories": outcome.pop("read")} | outcome
-
-
-def adopt(database: Database, shelf: Shelf, feed: str, source: str, path: Path) -> None:
-    """Keep a file that was handed in and loaded, so that it can be exported.
-
-    Args:
-        database: where it was loaded.
-        shelf: where to keep it.
-        feed: the name under which it was loaded.
-        source: where it came from, as the caller said.
-        path: of the file; it is gone afterwards.
-    """
-    folder = shelf.incoming / path.name
-    shutil.rmtree(folder, ignore_errors=True)
-    target = kept.place(folder, file_name(source))
-    path.rename(target)
-    moment = now()
-    new = Kept(
-        name=feed,
-        form="",
-        ecosystem="",
-        is_whole=False,
-        source=source,
-        data_at=moment,
-        encoding=ENCODING,
-        files=(kept.describe(target, target.name),),
-    )
-    kept.write_manifest(folder, new)
-    kept.put(shelf.root, feed, folder)
-    database.write(feed_states.succeed, feed, data_at=moment)
-
-
 def limits(settings: FeedSettings) -> Limits:
     """How much is fetched, and how patiently."""
     return Limits(
@@ -344,20 +234,6 @@ def limits(settings: FeedSettings) -> Limits:
         attempts=settings.attempts,
         back_off=settings.back_off_seconds,
     )
-
-
-def teller(database: Database, operation: str, **more: object) -> Callable[[int, int], None]:
-    """A function that notes how far an operation is, not more often than anybody looks."""
-    told = 0.0
-
-    def tell(read: int, total: int) -> None:
-        nonlocal told
-        moment = time.monotonic()
-        if moment - told > _TOLD_SECONDS:
-            told = moment
-            database.write(operations.progress, operation, read=read, total=total, **more)
-
-    return tell
 
 
 def _spread(seconds: float) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from customhouse.cli import credentials, feed_updates
 from customhouse.cli.client import Client
@@ -36,28 +36,38 @@ def import_(
     /,
     *,
     name: str | None = None,
-    allow_shrink: bool = False,
+    add: Annotated[bool, Parameter(negative=())] = False,
+    max_shrink: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.2,
+    ecosystem: str = "",
     format_: Annotated[Format, Parameter(name="--format")] = Format.TABLE,
 ) -> None:
-    """Load advisories, in OSV format or Red Hat's VEX: a JSON file, a folder, a zip or a bundle.
+    """Load a feed: a file, a folder or a zip. It takes the place of what was loaded of it before.
+
+    It may be written as OSV, Red Hat's VEX (CSAF), Alpine's secdb, Debian's security tracker or
+    Amazon's updateinfo; EPSS scores and CISA's KEV catalogue are feeds too. A bundle that
+    customhouse feeds export has made may have several.
 
     Args:
         source: A path, or an http or https address that the server fetches.
         name: The name under which the feed is listed; the file's name by default. The feeds of a
             bundle have their names in it.
-        allow_shrink: Load the feeds of a bundle even if they have lost many advisories.
+        add: Add and replace records; those that are not in it stay.
+        max_shrink: The share of the feed's records that may be gone, 0 to 1. If more are, nothing
+            is loaded.
+        ecosystem: What updateinfo.xml is about, such as "Amazon Linux:2023".
         format_: How to print the outcome.
     """
+    options = {"add": add, "maxShrink": max_shrink, "ecosystem": ecosystem}
     with Client(credentials.current()) as client:
         if feed_updates.is_bundle(Path(source)):
-            feed_updates.import_bundle(client, Path(source), format_, allow_shrink=allow_shrink)
+            feed_updates.import_bundle(client, Path(source), format_, allow_shrink=max_shrink >= 1)
             return
         if re.match(r"https?://", source):
             file = urlsplit(source).path.rstrip("/").rpartition("/")[2]
-            body = {"name": name or _name_of(file), "uri": source}
+            body = {"name": name or _name_of(file), "uri": source, **options}
             operation = client.request("POST", "/v1/feeds:import", json=body).json()
         else:
-            operation = _upload(client, Path(source), name)
+            operation = _upload(client, Path(source), name, options)
         outcome = _follow(client, operation)
     if format_ is Format.JSON:
         print_json(outcome)
@@ -67,6 +77,8 @@ def import_(
         f"{plural(response['advisories'], 'advisory').replace('advisorys', 'advisories')} read, "
         f"{response['changed']:,} new or changed, {plural(response['ranges'], 'affected range')}."
     )
+    if response["removed"]:
+        print(f"{plural(response['removed'], 'record')} gone, which the feed no longer has.")
     if response["skippedByEcosystem"]:
         skipped = ", ".join(
             f"{ecosystem} ({count:,})"
@@ -148,10 +160,12 @@ def _name_of(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._:-]+", "-", stem).strip("-._:")[:100] or "feed"
 
 
-def _upload(client: Client, path: Path, name: str | None) -> dict[str, Any]:
+def _upload(
+    client: Client, path: Path, name: str | None, options: dict[str, Any]
+) -> dict[str, Any]:
     if not path.exists():
         raise Failure(Code.FEED_INVALID, reason=f"there is no {path}")
-    parameters = {"name": name or _name_of(path.name), "source": path.name}
+    parameters = {"name": name or _name_of(path.name), "source": path.name, **options}
     with _as_file(path) as file:
         size = file.stat().st_size
         with file.open("rb") as stream, bar(f"Sending {path.name}", size) as advance:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from customhouse.analysis.ecosystems import dpkg
 from customhouse.analysis.feeds import debian_tracker, kev, secdb
-from customhouse.analysis.feeds.advisory import BEGINNING, UNFIXED, Advisory, Affected
+from customhouse.analysis.feeds.advisory import BEGINNING, NOT_AFFECTED, UNFIXED, Advisory, Affected
 from customhouse.analysis.feeds.document import Document, Rejected
 from customhouse.analysis.severity import Severity
 
@@ -107,7 +107,9 @@ def test_an_open_release_has_no_fix() -> None:
 
 def test_version_zero_is_never_affected() -> None:
     advisory = only(release(fixed_version="0", urgency="unimportant"))
-    assert (advisory.affected, advisory.skipped, advisory.rejected) == ((), (), ())
+    (row,) = advisory.affected
+    assert (row.introduced, row.fixed, row.status) == (UNFIXED, UNFIXED, NOT_AFFECTED)
+    assert (advisory.skipped, advisory.rejected) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -228,14 +230,14 @@ def test_real_files(shared_data: Path, name: str, issues: int, bad: int) -> None
                 continue
             names.add(identifier if identifier.startswith("TEMP") else f"DEBIAN-{identifier}")
             for codename, state in entry["releases"].items():
-                if state.get("fixed_version") != "0":
-                    fixed = state.get("fixed_version")
-                    expected[f"Debian:{NUMBERS[codename]}", source, fixed] += 1
+                fixed = state.get("fixed_version")
+                fixed = NOT_AFFECTED if fixed == "0" else fixed
+                expected[f"Debian:{NUMBERS[codename]}", source, fixed] += 1
     found, rejected = read(content)
     assert set(found) == names
     assert (len(found), len(rejected)) == (issues, bad)
     assert expected == Counter(
-        (row.ecosystem, row.name, row.fixed_version)
+        (row.ecosystem, row.name, NOT_AFFECTED if row.status == NOT_AFFECTED else row.fixed_version)
         for each in found.values()
         for row in each.affected
     )

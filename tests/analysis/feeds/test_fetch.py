@@ -371,7 +371,7 @@ def test_sources_that_are_built_in() -> None:
 
 
 def test_settings_of_sources() -> None:
-    own = FeedSourceSettings(urls=("https://example.org/a/all.zip?x=1",), form="osv")
+    own = FeedSourceSettings(urls=("https://example.org/a/all.zip?x=1",), form="documents")
     settings = FeedSettings(
         on=("alpine-secdb",),
         off=("osv-alpine",),
@@ -384,7 +384,7 @@ def test_settings_of_sources() -> None:
     assert found["alpine-secdb"].is_on
     assert not found["osv-alpine"].is_on
     assert found["osv-pypi"].mirrors == ("https://mirror.example.org/pypi.zip",)
-    assert (found["mine"].files, found["mine"].form) == (("all.zip",), "osv")
+    assert (found["mine"].files, found["mine"].form) == (("all.zip",), "documents")
     assert {(each.interval, each.max_age) for each in found.values()} == {(3600, 7200)}
     with pytest.raises(Failure, match="there is no source nowhere"):
         configured(FeedSettings(off=("nowhere",)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from customhouse.analysis.ecosystems import apk
 from customhouse.analysis.feeds import secdb
-from customhouse.analysis.feeds.advisory import BEGINNING, Advisory
+from customhouse.analysis.feeds.advisory import BEGINNING, NOT_AFFECTED, Advisory
 from customhouse.analysis.feeds.document import Document, Rejected
 
 if TYPE_CHECKING:
@@ -63,17 +63,24 @@ def test_branches_and_packages_are_collected() -> None:
 @pytest.mark.parametrize(
     ("fixes", "fixed"),
     [
-        ({"0": ["CVE-2020-1234"]}, []),
+        ({"0": ["CVE-2020-1234"]}, [None]),
         ({"0": ["CVE-2020-1234"], "1.2-r0": ["CVE-2020-1234"]}, ["1.2-r0"]),
         ({"1.10-r0": ["CVE-2020-1234"], "1.9-r0": ["CVE-2020-1234"]}, ["1.10-r0"]),
         ({"1.9-r0": ["CVE-2020-1234"], "1.10-r0": ["CVE_2020-1234"]}, ["1.10-r0"]),
     ],
 )
-def test_which_version_fixes(fixes: object, fixed: list[str]) -> None:
+def test_which_version_fixes(fixes: object, fixed: list[str | None]) -> None:
     found, rejected = read(content(fixes))
     (advisory,) = found.values()
     assert [row.fixed_version for row in advisory.affected] == fixed
     assert not rejected
+
+
+def test_what_a_package_never_had() -> None:
+    found, _ = read(content({"0": ["CVE-2020-1234"]}))
+    (row,) = found["ALPINE-CVE-2020-1234"].affected
+    assert row.status == NOT_AFFECTED
+    assert row.introduced == row.fixed
 
 
 @pytest.mark.parametrize(
@@ -216,6 +223,7 @@ def test_real_files(shared_data: Path, where: str, system: str) -> None:
     files = [path] if path.is_file() else sorted(path.rglob("*.json"))
     names: set[str] = set()
     packages: set[tuple[str, str, str]] = set()
+    fixed: set[tuple[str, str, str]] = set()
     for file in files:
         assert secdb.recognises(file.read_bytes())
         raw = json.loads(file.read_text())
@@ -223,10 +231,13 @@ def test_real_files(shared_data: Path, where: str, system: str) -> None:
             for version, texts in package["secfixes"].items():
                 for name in (re.split(r"\s", text)[0] for text in texts):
                     names.add(name)
+                    place = (raw.get("distroversion", ""), package["name"], name)
+                    packages.add(place)
                     if version != "0":
-                        packages.add((raw.get("distroversion", ""), package["name"], name))
+                        fixed.add(place)
     found, rejected = read(*(file.read_bytes() for file in files))
     assert not rejected
     assert set(found) == {f"{system}-{name}" for name in names}
-    assert sum(len(each.affected) for each in found.values()) == len(packages)
-    assert packages
+    rows = [row for each in found.values() for row in each.affected]
+    assert len(rows) == len(packages)
+    assert sum(row.status != NOT_AFFECTED for row in rows) == len(fixed) > 0

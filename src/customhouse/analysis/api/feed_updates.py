@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from customhouse.analysis.feed_states import State
     from customhouse.analysis.feeds.sources import Source
-    from customhouse.analysis.updates import Shelf
+    from customhouse.analysis.shelf import Shelf
     from customhouse.database import LoopDatabase, Transaction
 
 _MAY_UPDATE = Depends(permitted(Permission.FEEDS_UPDATE))

@@ -9,9 +9,11 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from customhouse.analysis import imports
+from customhouse.analysis.loading import MAX_SHRINK, Plan
 from customhouse.errors import Code, Failure
 from customhouse.iam.api.guard import permitted
 from customhouse.iam.permissions import Permission, Principal
@@ -32,13 +34,19 @@ class ImportRequest(BaseModel):
 
     Attributes:
         name: the name under which it is listed.
-        uri: an http or https address of a JSON file or zip, in OSV format or Red Hat's VEX.
+        uri: an http or https address of it.
+        add: whether what was loaded of the feed before stays.
+        max_shrink: the share of its records that may be gone.
+        ecosystem: what it is about, where it does not say so itself.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     name: str
     uri: str
+    add: bool = False
+    max_shrink: float = Field(MAX_SHRINK, ge=0, le=1)
+    ecosystem: str = Field("", max_length=100)
 
 
 def router(database: LoopDatabase, folder: Path, *, is_offline: bool) -> APIRouter:
@@ -60,13 +68,14 @@ def router(database: LoopDatabase, folder: Path, *, is_offline: bool) -> APIRout
             raise Failure(Code.FEEDS_OFFLINE)
         if not _URI.fullmatch(body.uri):
             raise Failure(Code.FEED_INVALID, reason=f"{body.uri[:200]!r} is no http address")
-        return await database.write(
-            imports.request,
-            operations.new_identifier(),
+        plan = Plan(
             _checked(body.name),
-            body.uri,
-            body.uri,
-            principal.name,
+            is_whole=not body.add,
+            max_shrink=body.max_shrink,
+            ecosystem=body.ecosystem,
+        )
+        return await database.write(
+            imports.request, operations.new_identifier(), plan, body.uri, body.uri, principal.name
         )
 
     @routes.post("/upload/v1/feeds:import")
@@ -75,12 +84,15 @@ def router(database: LoopDatabase, folder: Path, *, is_offline: bool) -> APIRout
         name: Annotated[str, Query()],
         principal: Annotated[Principal, _MAY_IMPORT],
         source: Annotated[str, Query(max_length=2000)] = "",
+        add: Annotated[bool, Query()] = False,
+        max_shrink: Annotated[float, Query(alias="maxShrink", ge=0, le=1)] = MAX_SHRINK,
+        ecosystem: Annotated[str, Query(max_length=100)] = "",
     ) -> dict[str, Any]:
-        """Take a feed as the body, a JSON file or a zip, and load it."""
-        name = _checked(name)
+        """Take a feed as the body, a file or a zip, and load it."""
+        plan = Plan(_checked(name), is_whole=not add, max_shrink=max_shrink, ecosystem=ecosystem)
         identifier = operations.new_identifier()
         await receive(request, folder, identifier, imports.MAX_FEED)
-        return await database.write(imports.request, identifier, name, source, "", principal.name)
+        return await database.write(imports.request, identifier, plan, source, "", principal.name)
 
     @routes.get(
         "/v1/operations/{operation}",

@@ -16,6 +16,10 @@ UNFIXED: Final = b"\xff"
 """The upper bound of a range without an end: above the key of every version."""
 
 
+NOT_AFFECTED: Final = "not affected"
+"""The status of a range without a version: the package never had the vulnerability."""
+
+
 class Affected(msgspec.Struct, frozen=True):
     """One half-open range of affected versions of one package.
 
@@ -36,7 +40,8 @@ class Affected(msgspec.Struct, frozen=True):
             the feed does not rate it package by package.
         severity_source: who says so in which words; empty when `severity` is unspecified.
         status: for a range without a fix the maintainer's word for what will come of it, as
-            `needed`, `deferred` or `ignored`; empty when there is none.
+            `needed`, `deferred` or `ignored`; empty when there is none. `NOT_AFFECTED` with an
+            empty range: it overrules advisories about several vulnerabilities at once.
         arches: the architectures it is about, as the distribution spells them; empty for all.
     """
 
@@ -50,6 +55,11 @@ class Affected(msgspec.Struct, frozen=True):
     severity_source: str = ""
     status: str = ""
     arches: tuple[str, ...] = ()
+
+
+def never(ecosystem: str, name: str) -> Affected:
+    """Say that a package never had the vulnerability."""
+    return Affected(ecosystem, name, UNFIXED, UNFIXED, "", status=NOT_AFFECTED)
 
 
 class Reference(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from customhouse.analysis.ecosystems import dpkg
-from customhouse.analysis.feeds.advisory import BEGINNING, UNFIXED, Advisory, Affected
+from customhouse.analysis.feeds.advisory import BEGINNING, UNFIXED, Advisory, Affected, never
 from customhouse.analysis.feeds.decoding import BYTE_ORDER_MARK, DAMAGE
 from customhouse.analysis.feeds.document import Document, Rejected, shown
 from customhouse.analysis.feeds.osv.ranges import key
@@ -80,8 +80,8 @@ def read(files: Iterable[Document]) -> Iterator[Advisory | Rejected]:
     """Read the document.
 
     A vulnerability has one advisory, `DEBIAN-CVE-2024-1` or the tracker's own temporary name as
-    `TEMP-0000000-0CA7E3`, with a range for each release and source package. A package that never
-    had it (fixed in version "0") has none, nor has one whose state is undetermined, which is
+    `TEMP-0000000-0CA7E3`, with a range for each release and source package: an empty one if the
+    package never had it (fixed in version "0"), none if its state is undetermined, which is
     counted. The urgency rates the package in the release.
 
     Args:
@@ -187,7 +187,7 @@ def _row(
         return None
     match release.status:
         case "resolved" if version == _NEVER:
-            return None
+            return never(ecosystem, source)
         case "resolved" if version:
             status = ""
         case "open":

@@ -92,7 +92,7 @@ def survey_folder(folder: Path) -> Survey:
     Raises:
         Failure: FEED_INVALID if there are too many or the folder cannot be read.
     """
-    kinds = Counter(name.lower().endswith(SUFFIX) for name, _ in _walk(folder))
+    kinds = Counter(name.lower().endswith(SUFFIX) for name, _ in walk(folder))
     return Survey(kinds[True], kinds[False])
 
 
@@ -104,7 +104,7 @@ def folder_documents(folder: Path) -> Iterator[Document | Rejected]:
     Raises:
         Failure: FEED_INVALID if there are too many files or the folder cannot be read.
     """
-    for name, path in _walk(folder):
+    for name, path in walk(folder):
         if not name.lower().endswith(SUFFIX):
             continue
         try:
@@ -115,7 +115,7 @@ def folder_documents(folder: Path) -> Iterator[Document | Rejected]:
             yield Rejected(shown(name), str(failure.fields["reason"]))
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+def walk(folder: Path) -> Iterator[tuple[str, Path]]:
     """Regular files with their names relative to the folder.
 
     A stack and not recursion, because folders can be nested more deeply than calls.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from customhouse.analysis.ecosystems import apk
-from customhouse.analysis.feeds.advisory import BEGINNING, Advisory, Affected
+from customhouse.analysis.feeds.advisory import BEGINNING, Advisory, Affected, never
 from customhouse.analysis.feeds.decoding import BYTE_ORDER_MARK, DAMAGE
 from customhouse.analysis.feeds.document import Document, Rejected, shown
 from customhouse.analysis.feeds.osv.ranges import key
@@ -102,7 +102,7 @@ def read(files: Iterable[Document]) -> Iterator[Advisory | Rejected]:
 
     A vulnerability has one advisory for all branches of a system, as `ALPINE-CVE-2020-1234`. Of
     several versions that are said to fix it in a package the highest counts: the fixes before it
-    were incomplete. What a package never had (version "0") gives no range.
+    were incomplete. What a package never had (version "0") gives an empty range.
 
     Args:
         files: each with the packages of one repository.
@@ -126,9 +126,10 @@ def read(files: Iterable[Document]) -> Iterator[Advisory | Rejected]:
             cves=tuple(filter(is_cve, (identifier,))),
             modified=UNDATED,
             affected=tuple(
-                Affected(ecosystem, name, BEGINNING, fixed, "0", version)
+                never(ecosystem, name)
+                if fixed == BEGINNING
+                else Affected(ecosystem, name, BEGINNING, fixed, "0", version)
                 for (ecosystem, name), (fixed, version) in vulnerability.fixes.items()
-                if fixed != BEGINNING
             ),
         )
 

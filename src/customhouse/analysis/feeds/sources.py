@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
+from customhouse.analysis.feeds.forms import Form
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _osv(ecosystem: str, *, is_on: bool = True) -> Source:
         ),
         ("all.zip",),
         layout=Layout.EXPORT,
-        form="osv",
+        form=Form.DOCUMENTS.value,
         is_on=is_on,
     )
 
@@ -99,7 +100,7 @@ def _amazon(release: str, mirrors: str) -> Source:
         (mirrors,),
         ("updateinfo.xml.gz",),
         layout=Layout.REPOSITORY,
-        form="updateinfo",
+        form=Form.UPDATEINFO.value,
         ecosystem=f"Amazon Linux:{release}",
     )
 
@@ -146,7 +147,7 @@ BUILT_IN: Final[tuple[Source, ...]] = (
         ("https://security.access.redhat.com/data/csaf/v2/vex/",),
         ("vex.zip",),
         layout=Layout.ARCHIVE,
-        form="csaf",
+        form=Form.DOCUMENTS.value,
         interval=24 * HOUR,
     ),
     _amazon("2", "https://cdn.amazonlinux.com/2/core/latest/x86_64/mirror.list"),
@@ -158,7 +159,7 @@ BUILT_IN: Final[tuple[Source, ...]] = (
         ("https://secdb.alpinelinux.org/",),
         _ALPINE,
         _ALPINE_LATER,
-        form="secdb",
+        form=Form.SECDB.value,
         is_on=False,
     ),
     Source(
@@ -167,7 +168,7 @@ BUILT_IN: Final[tuple[Source, ...]] = (
         "Debian",
         ("https://security-tracker.debian.org/tracker/data/json",),
         ("tracker.json",),
-        form="debian",
+        form=Form.TRACKER.value,
         is_on=False,
     ),
     Source(
@@ -179,7 +180,7 @@ BUILT_IN: Final[tuple[Source, ...]] = (
             "https://epss.cyentia.com/epss_scores-current.csv.gz",
         ),
         ("epss.csv.gz",),
-        form="epss",
+        form=Form.EPSS.value,
         interval=24 * HOUR,
     ),
     Source(
@@ -191,7 +192,7 @@ BUILT_IN: Final[tuple[Source, ...]] = (
             f"https://raw.githubusercontent.com/cisagov/kev-data/main/{_KEV}",
         ),
         ("kev.json",),
-        form="kev",
+        form=Form.KEV.value,
     ),
 )
 
