@@ -9,18 +9,30 @@ import asyncio
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from customhouse import control
+from customhouse.analysis import feed_health
 from customhouse.analysis.analyse import Analyst
-from customhouse.analysis.api import feeds, occurrences
+from customhouse.analysis.api import feed_updates, feeds, occurrences
+from customhouse.analysis.bundles import BundleImporter
 from customhouse.analysis.imports import Importer
+from customhouse.analysis.shelf import Shelf, adopt
+from customhouse.analysis.updates import Updater
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, LoopDatabase
 from customhouse.errors import Code, Failure
-from customhouse.events import AnalysisOutdated, FeedUploaded, ManifestPushed
+from customhouse.events import (
+    AnalysisOutdated,
+    FeedBundleUploaded,
+    FeedUpdateAsked,
+    FeedUploaded,
+    ManifestPushed,
+)
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
 from customhouse.iam.access import Access
 from customhouse.iam.api import accounts as service_accounts
@@ -164,7 +176,12 @@ class Application:
         return Response(200, [(b"content-type", b"text/plain")], b"ok\n")
 
     async def _measures(self) -> Response:
-        return Response(200, [(b"content-type", CONTENT_TYPE)], self._metrics.render())
+        content = self._metrics.render()
+        if self._database is not None:
+            # What is counted is told also while the database cannot be asked.
+            with contextlib.suppress(DBAPIError, Failure):
+                content += await self._database.query(feed_health.measures)
+        return Response(200, [(b"content-type", CONTENT_TYPE)], content)
 
     async def _public_keys(self) -> Response:
         if self._authenticator is None:
@@ -224,7 +241,8 @@ class Application:
     ) -> FastAPI:
         settings = self._settings
         routers = (
-            feeds.router(database, incoming(settings)),
+            feeds.router(database, incoming(settings), is_offline=settings.feeds.offline),
+            feed_updates.router(database, shelf(settings), incoming(settings)),
             occurrences.router(database),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),
@@ -392,14 +410,33 @@ def incoming(settings: Settings) -> Path:
     return settings.data / "incoming"
 
 
+def shelf(settings: Settings) -> Shelf:
+    """The sources of feeds and what is kept of them.
+
+    Raises:
+        Failure: SETTINGS_INVALID.
+    """
+    return Shelf(settings.feeds, settings.data / "feeds")
+
+
 def subscriptions(settings: Settings, database: Database) -> tuple[Subscription, ...]:
     """The table of which event starts which workflow, with which arguments."""
     analyst = Analyst(database, FileBlobStore(settings.data), settings.analysis)
-    importer = Importer(database, incoming(settings))
+    kept = shelf(settings)
+    importer = Importer(
+        database, incoming(settings), partial(adopt, database, kept), settings.feeds.offline
+    )
+    updater = Updater(database, kept)
+    bundle_importer = BundleImporter(database, kept, incoming(settings))
     analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
     load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
+    # Two, so that a slow mirror does not hold up all others.
+    update_feed = Workflow("update-feed", updater.run, concurrency=2, abandoned=updater.give_up)
+    load_bundle = Workflow("load-bundle", bundle_importer.run, abandoned=bundle_importer.give_up)
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
         Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
+        Subscription(FeedUpdateAsked, update_feed, lambda event: (event.operation,)),
+        Subscription(FeedBundleUploaded, load_bundle, lambda event: (event.operation,)),
     )

@@ -400,13 +400,64 @@ class Code(Enum):
         409,
         "UNSUPPORTED",
         "{gone} of {had} records of the feed {feed} are gone, more than {percent} %",
-        "What was loaded before stays. If that is meant, import with --max-shrink 1.",
+        "What was loaded before stays. If that is meant, import with --max-shrink 1, or update with"
+        " --allow-shrink.",
     )
     FEED_INVALID = Entry(
         400,
         "UNSUPPORTED",
         "the feed cannot be read: {reason}",
         "Give a JSON file, a folder or a zip of advisories in OSV format, or of Red Hat's VEX.",
+    )
+    FEED_UNKNOWN = Entry(
+        404,
+        "NAME_UNKNOWN",
+        "feed {feed} is not known here",
+        "List the sources: customhouse feeds list --sources.",
+    )
+    FEED_OFF = Entry(
+        412,
+        "DENIED",
+        "the source of feed {feed} is switched off",
+        "Take it out of feeds.off, or put it into feeds.on, in the settings of the server.",
+    )
+    FEEDS_OFFLINE = Entry(
+        412,
+        "DENIED",
+        "this server fetches no feeds",
+        "Import a bundle that customhouse feeds export has made elsewhere, or take feeds.offline"
+        " out of the settings.",
+    )
+    FEED_UNREACHABLE = Entry(
+        503,
+        "UNAVAILABLE",
+        "feed {feed} cannot be fetched: {reason}",
+        "The data of before stays in use. Check the network, or name a mirror under feeds.mirrors"
+        " in the settings.",
+    )
+    FEED_BUSY = Entry(
+        409,
+        "DENIED",
+        "feed {feed} is being updated",
+        "Wait for that to end, then try again.",
+    )
+    FEED_NEWER = Entry(
+        409,
+        "DENIED",
+        "what is here of feed {feed} is newer",
+        "Make a newer bundle with customhouse feeds export.",
+    )
+    FEEDS_NOT_KEPT = Entry(
+        404,
+        "NAME_UNKNOWN",
+        "there are no files of feeds here",
+        "Load some first: customhouse feeds update --all.",
+    )
+    FEED_BUNDLE_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the bundle of feeds cannot be read: {reason}",
+        "Make it again with customhouse feeds export.",
     )
     OPERATION_UNKNOWN = Entry(
         404,

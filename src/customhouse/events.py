@@ -55,6 +55,18 @@ class FeedUploaded(Event, frozen=True):
     operation: str
 
 
+class FeedUpdateAsked(Event, frozen=True):
+    """A feed is to be fetched from its source and loaded, by the operation named here."""
+
+    operation: str
+
+
+class FeedBundleUploaded(Event, frozen=True):
+    """A bundle of feeds was handed in and waits to be loaded by the operation named here."""
+
+    operation: str
+
+
 class AdvisoriesChanged(Event, frozen=True):
     """A feed was loaded and something in it had changed."""
 
@@ -88,6 +100,8 @@ AnyEvent = (
     | ManifestDeleted
     | TagDeleted
     | FeedUploaded
+    | FeedUpdateAsked
+    | FeedBundleUploaded
     | AdvisoriesChanged
     | FindingsChanged
     | AnalysisOutdated

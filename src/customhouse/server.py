@@ -22,6 +22,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from customhouse import logs, metrics
+from customhouse.analysis.feeds import sources
 from customhouse.application import Application
 from customhouse.database import METADATA, Database
 from customhouse.database.migrations import migrate
@@ -171,6 +172,7 @@ def _check(settings: Settings) -> None:
     for path in (server.tls_cert, server.tls_key):
         if path is not None and not path.is_file():
             raise Failure(Code.SETTINGS_INVALID, reason=f"there is no file {path}")
+    sources.configured(settings.feeds)
 
 
 def _address(host: str, port: int) -> str:

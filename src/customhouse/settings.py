@@ -8,9 +8,10 @@ the options of `serve` win over both.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -26,6 +27,10 @@ from customhouse.errors import Code, Failure
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+
+
+_FeedName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
+_FeedUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S*$", max_length=2000)]
 
 
 class _Section(BaseModel):
@@ -161,6 +166,65 @@ class AnalysisSettings(_Section):
     """The longest time that the reading of one layer may take."""
 
 
+class FeedSourceSettings(_Section):
+    """A source of advisories of one's own."""
+
+    urls: tuple[_FeedUrl, ...] = Field(min_length=1, max_length=10)
+    """Addresses of one file; they are tried in turn."""
+    form: str = Field("", pattern="^(documents|secdb|debian-tracker|updateinfo|epss|kev)?$")
+    """What it is written in; recognised if it is empty."""
+    ecosystem: str = Field("", max_length=100)
+    """What it is about, for `updateinfo` only, as `Amazon Linux:2023`."""
+    title: str = Field("", max_length=200)
+    """What it is called in lists."""
+    whole: bool = True
+    """Whether an advisory that is no longer in it is removed here as well."""
+
+
+class FeedSettings(_Section):
+    """Where advisories come from, and how often they are asked for.
+
+    Nothing is fetched before an administrator has run `customhouse feeds update`, or has set
+    `automatic`. A source of one's own is a table `[feeds.sources.NAME]` with `urls` (one or
+    several addresses of one file) and, where they are needed, `form` (documents for OSV and VEX,
+    secdb, debian-tracker, updateinfo, epss or kev; recognised if it is left out), `ecosystem` (for
+    updateinfo, as `Amazon Linux:2023`), `title`, and `whole` (false: advisories that are no longer
+    in it stay).
+    """
+
+    automatic: bool = False
+    """Whether every source that is on is fetched without being asked for first."""
+    offline: bool = False
+    """Whether nothing is ever fetched, not even when it is asked for; feeds come as bundles or
+    files then."""
+    on: tuple[_FeedName, ...] = ()
+    """Built-in sources to switch on that are off by default."""
+    off: tuple[_FeedName, ...] = ()
+    """Sources to switch off."""
+    mirrors: Mapping[_FeedName, tuple[_FeedUrl, ...]] = {}
+    """Other addresses for sources, by name, tried in turn: the folder, with a slash at the end, or
+    the file where a source is one file."""
+    sources: Mapping[_FeedName, FeedSourceSettings] = {}
+    """Sources of one's own, by name."""
+    interval_hours: float = Field(0.0, ge=0, le=24 * 365)
+    """How often a source is asked; 0 for what fits each."""
+    max_age_hours: float = Field(0.0, ge=0, le=24 * 365)
+    """When the data of a source is too old, which raises an alarm; 0 for what fits each."""
+    max_shrink: float = Field(0.2, ge=0, le=1)
+    """The share of its advisories that a feed may lose at once. One that loses more is not loaded
+    and raises an alarm."""
+    max_bytes: int = Field(8 * GIB, gt=0)
+    """The largest download, in bytes, all files of a source together."""
+    max_seconds: float = Field(3600.0, gt=0)
+    """The longest time that fetching a source may take, with all tries."""
+    pause_seconds: float = Field(30.0, gt=0)
+    """How long a mirror may send nothing."""
+    attempts: int = Field(4, ge=1, le=20)
+    """How often each mirror is tried."""
+    back_off_seconds: float = Field(2.0, ge=0, le=600)
+    """How long to wait before the second try of a mirror; before each further one twice as long."""
+
+
 class LogSettings(_Section):
     """What is logged, to standard error, one JSON object a line."""
 
@@ -193,6 +257,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     oidc: OidcSettings = OidcSettings()
     analysis: AnalysisSettings = AnalysisSettings()
+    feeds: FeedSettings = FeedSettings()
     log: LogSettings = LogSettings()
 
     @property

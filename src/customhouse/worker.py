@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from customhouse.analysis import images
-from customhouse.application import incoming, subscriptions
+from customhouse.analysis import feed_health, images, updates
+from customhouse.application import incoming, shelf, subscriptions
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, now
 from customhouse.errors import Failure
@@ -37,6 +37,9 @@ _log = structlog.get_logger()
 _HOUR = 3600
 _DAY = 24 * _HOUR * 1_000_000
 _STEP = 1000
+_FEEDS_SECONDS = 10
+# Who asks for the updates that are due.
+_SCHEDULER = "customhouse"
 # Files of imports that were never asked for, because the server was killed in between.
 _KEPT_FEEDS_HOURS = 7 * 24
 
@@ -47,6 +50,7 @@ def work(settings: Settings) -> NoReturn:
     engine = Engine(database, settings.workflow_database, subscriptions(settings, database))
     threading.Thread(target=_renew_analyses, args=(settings,), daemon=True).start()
     threading.Thread(target=_keep_house, args=(settings,), daemon=True).start()
+    threading.Thread(target=_keep_feeds_fresh, args=(settings,), daemon=True).start()
     engine.run()
 
 
@@ -74,6 +78,20 @@ def _keep_house(settings: Settings) -> NoReturn:
             except (OSError, DBAPIError, Failure):
                 _log.exception("keeping house failed; it is tried again in an hour")
         time.sleep(_HOUR)
+
+
+def _keep_feeds_fresh(settings: Settings) -> NoReturn:
+    """Ask for the updates of feeds that are due, and tell of those that are too old."""
+    database = Database(settings.database)
+    place = shelf(settings)
+    while True:
+        try:
+            for feed in database.read(updates.due, place):
+                database.write(updates.request, feed, _SCHEDULER)
+            feed_health.tell_alarms(database, place.sources)
+        except (OSError, DBAPIError, Failure):
+            _log.exception("feeds could not be looked after; it is tried again soon")
+        time.sleep(_FEEDS_SECONDS)
 
 
 def _drop_what_is_old(settings: Settings, store: FileBlobStore) -> None:

@@ -202,7 +202,13 @@ def call(talk: Conversation, operation: str, header: str | None, method: str) ->
     if "/repositories/{name}" in path:
         name = "app"
     path = path.format(
-        project=project, operation="0" * 24, number="1", account=account, name=name, **THINGS
+        project=project,
+        operation="0" * 24,
+        feed="-",
+        number="1",
+        account=account,
+        name=name,
+        **THINGS,
     )
     if operation in QUERIES:
         path += f"?{QUERIES[operation]}"

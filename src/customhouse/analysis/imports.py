@@ -18,6 +18,7 @@ from customhouse.events import AdvisoriesChanged, FeedUploaded, FindingsChanged
 from customhouse.workflows import operations, outbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from customhouse.analysis.loading import Outcome
@@ -72,10 +73,14 @@ class Importer:
     Args:
         database: where to.
         folder: where the files handed in are, each named by its operation.
+        keep: called with plan, source and file of what was loaded, to keep the file.
+        is_offline: whether nothing is fetched.
     """
 
     database: Database
     folder: Path
+    keep: Callable[[Plan, str, Path], None] | None = None
+    is_offline: bool = False
 
     def run(self, step: Step, identifier: str) -> None:
         """The workflow: fetch if need be, load, clean up.
@@ -104,6 +109,8 @@ class Importer:
         uri = self.database.read(operations.get, identifier)["metadata"]["uri"]
         if not uri:
             return
+        if self.is_offline:
+            raise Failure(Code.FEEDS_OFFLINE)
         self.folder.mkdir(exist_ok=True)
         shown = without_secrets(uri)
         try:
@@ -148,15 +155,23 @@ class Importer:
         def progress(read: int, total: int) -> None:
             self.database.write(operations.progress, identifier, read=read, total=total)
 
-        plan = Plan(**{each.name: metadata[each.name] for each in dataclasses.fields(Plan)})
-        outcome = loading.load(self.database, self.folder / identifier, plan, progress)
+        outcome = loading.load(self.database, self.folder / identifier, _plan(metadata), progress)
         self.database.write(_succeed, identifier, metadata, outcome)
 
     def _fail(self, identifier: str, message: str) -> None:
         self.database.write(_end_badly, identifier, message)
 
     def _clean_up(self, identifier: str) -> None:
-        (self.folder / identifier).unlink(missing_ok=True)
+        path = self.folder / identifier
+        operation = self.database.read(operations.get, identifier)
+        if self.keep is not None and "response" in operation and path.exists():
+            metadata = operation["metadata"]
+            self.keep(_plan(metadata), metadata["source"], path)
+        path.unlink(missing_ok=True)
+
+
+def _plan(metadata: dict[str, Any]) -> Plan:
+    return Plan(**{each.name: metadata[each.name] for each in dataclasses.fields(Plan)})
 
 
 def _end_badly(tx: Transaction, identifier: str, message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -13,7 +13,7 @@ from customhouse.cli import credentials
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from customhouse.cli.credentials import Server
 
@@ -123,6 +123,30 @@ class Client:
         self._tokens[scope] = self.access_token(scope)
         return self._send(method, path, token=self._tokens[scope], **options)
 
+    def save(
+        self, path: str, target: BinaryIO, advance: Callable[[int], None], **parameters: Any
+    ) -> None:
+        """Write what a resource has to a file; see `get`.
+
+        Args:
+            path: below the server's URL.
+            target: where to write it.
+            advance: told how many bytes came so far.
+            parameters: of the query.
+        """
+        headers = {"authorization": f"Bearer {self.access_token()}"}
+        try:
+            with self._http.stream("GET", path, params=parameters, headers=headers) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _failure(response)
+                for chunk in response.iter_bytes():
+                    target.write(chunk)
+                    advance(target.tell())
+        except httpx2.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise Failure(Code.SERVER_UNREACHABLE, server=self.server.url, reason=reason) from error
+
     def list_tags(self, name: str) -> dict[str, Any]:
         """The tags, children and manifests of a repository or a project, all pages together."""
         scope = f"repository:{name}:pull"
@@ -147,6 +171,14 @@ class Client:
             path = response.links["next"]["url"]
             response = self.request("GET", path, scope="registry:catalog:*")
             yield from response.json()["repositories"]
+
+    def feeds(self) -> dict[str, Any]:
+        """The feeds and sources, all pages together, and what is fetched at all."""
+        document: dict[str, Any] = self.get("/v1/feeds").json()
+        while token := document.pop("nextPageToken", ""):
+            more = self.get("/v1/feeds", pageToken=token).json()
+            document |= more | {"feeds": document["feeds"] + more["feeds"]}
+        return document
 
     def occurrences(self, project: str, kind: str, url: str) -> list[dict[str, Any]]:
         """All occurrences of one kind of an image.

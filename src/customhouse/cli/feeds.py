@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from cyclopts import App, Parameter, validators
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from customhouse.cli import credentials
+from customhouse.cli import credentials, feed_updates
 from customhouse.cli.client import Client
+from customhouse.cli.feed_progress import bar
 from customhouse.cli.output import Format, notes, plural, print_json, print_table, safe
 from customhouse.errors import Code, Failure
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 app = App(name="feeds", help="Advisories that images are matched with.")
+app.command(feed_updates.update)
+app.command(feed_updates.status)
+app.command(feed_updates.export)
 
 _POLL_SECONDS = 0.2
 
@@ -41,11 +44,13 @@ def import_(
     """Load a feed: a file, a folder or a zip. It takes the place of what was loaded of it before.
 
     It may be written as OSV, Red Hat's VEX (CSAF), Alpine's secdb, Debian's security tracker or
-    Amazon's updateinfo; EPSS scores and CISA's KEV catalogue are feeds too.
+    Amazon's updateinfo; EPSS scores and CISA's KEV catalogue are feeds too. A bundle that
+    customhouse feeds export has made may have several.
 
     Args:
         source: A path, or an http or https address that the server fetches.
-        name: The name under which the feed is listed; the file's name by default.
+        name: The name under which the feed is listed; the file's name by default. The feeds of a
+            bundle have their names in it.
         add: Add and replace records; those that are not in it stay.
         max_shrink: The share of the feed's records that may be gone, 0 to 1. If more are, nothing
             is loaded.
@@ -54,6 +59,9 @@ def import_(
     """
     options = {"add": add, "maxShrink": max_shrink, "ecosystem": ecosystem}
     with Client(credentials.current()) as client:
+        if feed_updates.is_bundle(Path(source)):
+            feed_updates.import_bundle(client, Path(source), format_, allow_shrink=max_shrink >= 1)
+            return
         if re.match(r"https?://", source):
             file = urlsplit(source).path.rstrip("/").rpartition("/")[2]
             body = {"name": name or _name_of(file), "uri": source, **options}
@@ -84,18 +92,30 @@ def import_(
 
 
 @app.command(name="list")
-def list_(*, format_: Annotated[Format, Parameter(name="--format")] = Format.TABLE) -> None:
-    """List the feeds that are loaded.
+def list_(
+    *,
+    sources: bool = False,
+    format_: Annotated[Format, Parameter(name="--format")] = Format.TABLE,
+) -> None:
+    """List the feeds that are loaded, or the sources there are.
 
     Args:
+        sources: List the sources instead: where feeds can be fetched from.
         format_: How to print the list.
     """
     with Client(credentials.current()) as client:
-        feeds = client.get("/v1/feeds").json()["feeds"]
+        found = client.feeds()["feeds"]
+    feeds = [feed for feed in found if ("on" if sources else "updateTime") in feed]
+    if sources and format_ is Format.TABLE:
+        _print_sources(feeds)
+        return
     if format_ is Format.JSON:
         print_json(feeds)
     elif not feeds:
-        notes().print("No advisories are loaded. Load some: customhouse feeds import PATH")
+        notes().print(
+            "No advisories are loaded. Load some: customhouse feeds update --all,"
+            " or customhouse feeds import PATH"
+        )
     else:
         print_table(
             ["NAME", "ADVISORIES#", "RANGES#", "REJECTED#", "UPDATED", "ECOSYSTEMS"],
@@ -111,6 +131,22 @@ def list_(*, format_: Annotated[Format, Parameter(name="--format")] = Format.TAB
                 for feed in feeds
             ],
         )
+
+
+def _print_sources(feeds: list[dict[str, Any]]) -> None:
+    print_table(
+        ["NAME", "TITLE", "ON", "EVERY#", "ADDRESS"],
+        [
+            [
+                feed["name"],
+                feed["title"],
+                "yes" if feed["on"] else "no",
+                f"{feed['intervalSeconds'] / 3600:g} h",
+                feed["mirrors"][0] if feed["mirrors"] else "",
+            ]
+            for feed in feeds
+        ],
+    )
 
 
 def _shortened(names: list[str]) -> str:
@@ -132,7 +168,7 @@ def _upload(
     parameters = {"name": name or _name_of(path.name), "source": path.name, **options}
     with _as_file(path) as file:
         size = file.stat().st_size
-        with file.open("rb") as stream, _bar(f"Sending {path.name}", size) as advance:
+        with file.open("rb") as stream, bar(f"Sending {path.name}", size) as advance:
 
             def chunks() -> Iterator[bytes]:
                 while chunk := stream.read(1024 * 1024):
@@ -173,7 +209,7 @@ def _follow(client: Client, operation: dict[str, Any]) -> dict[str, Any]:
     Raises:
         Failure: FEED_INVALID, when it failed.
     """
-    with _bar("Loading advisories", None) as advance:
+    with bar("Loading advisories", None) as advance:
         while not operation["done"]:
             time.sleep(_POLL_SECONDS)
             operation = client.get(f"/v1/{operation['name']}").json()
@@ -183,24 +219,3 @@ def _follow(client: Client, operation: dict[str, Any]) -> dict[str, Any]:
         reason = operation["error"]["message"].removeprefix("the feed cannot be read: ")
         raise Failure(Code.FEED_INVALID, reason=reason)
     return operation
-
-
-@contextmanager
-def _bar(title: str, total: int | None) -> Iterator[Any]:
-    """A progress bar on standard error, where somebody looks at it; gives how to advance it."""
-    progress = Progress(
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=notes(),
-        transient=True,
-        disable=not notes().is_terminal,
-    )
-    with progress:
-        task = progress.add_task(title, total=total)
-
-        def advance(completed: int, out_of: int | None = total) -> None:
-            progress.update(task, completed=completed, total=out_of)
-
-        yield advance

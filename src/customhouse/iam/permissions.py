@@ -112,6 +112,8 @@ class Permission(Enum):
     # The server as a whole.
     FEEDS_LIST = "customhouse.feeds.list"
     FEEDS_IMPORT = "customhouse.feeds.import"
+    FEEDS_UPDATE = "customhouse.feeds.update"
+    FEEDS_EXPORT = "customhouse.feeds.export"
     OPERATIONS_GET = "customhouse.operations.get"
     ROOT_GET_POLICY = "resourcemanager.organizations.getIamPolicy"
     ROOT_SET_POLICY = "resourcemanager.organizations.setIamPolicy"

@@ -90,8 +90,10 @@ _SERVICES_VIEW = {P.SERVICES_GET, P.SERVICES_LIST}
 _SERVICES_ADMIN = _SERVICES_VIEW | {P.SERVICES_ENABLE, P.SERVICES_DISABLE}
 _POLICIES = {P.PROJECTS_GET_POLICY, P.PROJECTS_SET_POLICY}
 _SERVER = {
+    P.FEEDS_EXPORT,
     P.FEEDS_IMPORT,
     P.FEEDS_LIST,
+    P.FEEDS_UPDATE,
     P.GROUPS_LIST,
     P.GROUPS_MANAGE,
     P.OPERATIONS_GET,
@@ -379,8 +381,8 @@ _TABLE = (
     _role(
         "customhouse.feedAdmin",
         "Administrator of feeds",
-        "Import advisories.",
-        {P.FEEDS_IMPORT, P.FEEDS_LIST, P.OPERATIONS_GET},
+        "Update, import and export advisories.",
+        {P.FEEDS_EXPORT, P.FEEDS_IMPORT, P.FEEDS_LIST, P.FEEDS_UPDATE, P.OPERATIONS_GET},
     ),
     _role(
         "customhouse.admin",

@@ -1,9 +1,8 @@
-"""Feeds over HTTP: hand one in, see what is loaded, follow the import."""
+"""Feeds over HTTP: hand one in, follow the import."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import errno
 import os
 import re
@@ -13,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from customhouse.analysis import advisories, imports
+from customhouse.analysis import imports
 from customhouse.analysis.loading import MAX_SHRINK, Plan
 from customhouse.errors import Code, Failure
 from customhouse.iam.api.guard import permitted
@@ -50,26 +49,23 @@ class ImportRequest(BaseModel):
     ecosystem: str = Field("", max_length=100)
 
 
-def router(database: LoopDatabase, folder: Path) -> APIRouter:
+def router(database: LoopDatabase, folder: Path, *, is_offline: bool) -> APIRouter:
     """The routes.
 
     Args:
         database: the database.
         folder: where files that are handed in wait to be loaded.
+        is_offline: whether nothing is fetched.
     """
     routes = APIRouter(tags=["feeds"])
-
-    @routes.get("/v1/feeds", dependencies=[Depends(permitted(Permission.FEEDS_LIST))])
-    async def list_feeds() -> dict[str, Any]:
-        """The feeds that are loaded."""
-        rows = await database.query(advisories.feeds)
-        return {"feeds": [_shown(row) for row in rows]}
 
     @routes.post("/v1/feeds:import")
     async def import_from(
         body: ImportRequest, principal: Annotated[Principal, _MAY_IMPORT]
     ) -> dict[str, Any]:
         """Fetch a feed and load it; answers with the operation to follow."""
+        if is_offline:
+            raise Failure(Code.FEEDS_OFFLINE)
         if not _URI.fullmatch(body.uri):
             raise Failure(Code.FEED_INVALID, reason=f"{body.uri[:200]!r} is no http address")
         plan = Plan(
@@ -95,7 +91,7 @@ def router(database: LoopDatabase, folder: Path) -> APIRouter:
         """Take a feed as the body, a file or a zip, and load it."""
         plan = Plan(_checked(name), is_whole=not add, max_shrink=max_shrink, ecosystem=ecosystem)
         identifier = operations.new_identifier()
-        await _receive(request, folder, identifier)
+        await receive(request, folder, identifier, imports.MAX_FEED)
         return await database.write(imports.request, identifier, plan, source, "", principal.name)
 
     @routes.get(
@@ -118,15 +114,25 @@ def _checked(name: str) -> str:
     return name
 
 
-async def _receive(request: Request, folder: Path, identifier: str) -> None:
-    """Write the body to a file; it is on disk before the import is acknowledged."""
+async def receive(request: Request, folder: Path, name: str, limit: int) -> None:
+    """Write the body of a request to a file; it is on disk when this returns.
+
+    Args:
+        request: the request.
+        folder: of the file; it is made if need be.
+        name: of the file; there is none if this fails.
+        limit: the most bytes.
+
+    Raises:
+        Failure: FEED_INVALID if there are more, STORAGE_FULL.
+    """
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
-    path = folder / identifier
+    path = folder / name
     file = await asyncio.to_thread(path.open, "wb")
     try:
         async for chunk in request.stream():
             await asyncio.to_thread(file.write, chunk)
-            _check_size(file.tell())
+            _check_size(file.tell(), limit)
         await asyncio.to_thread(file.flush)
         await asyncio.to_thread(os.fsync, file.fileno())
     except OSError as error:
@@ -141,21 +147,6 @@ async def _receive(request: Request, folder: Path, identifier: str) -> None:
         file.close()
 
 
-def _check_size(size: int) -> None:
-    if size > imports.MAX_FEED:
-        reason = f"it is larger than {imports.MAX_FEED >> 30} GiB"
-        raise Failure(Code.FEED_INVALID, reason=reason)
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    moment = datetime.datetime.fromtimestamp(row["updated_at"] / 1_000_000, datetime.UTC)
-    return {
-        "name": row["name"],
-        "source": row["source"],
-        "updateTime": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "advisories": row["advisories"],
-        "ranges": row["ranges"],
-        "ecosystems": row["ecosystems"],
-        "rejected": row["rejected"],
-        "skipped": row["skipped"],
-    }
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise Failure(Code.FEED_INVALID, reason=f"it is larger than {limit >> 30} GiB")
