@@ -87,7 +87,7 @@ class Post:
         """A subscription as it is."""
         return self.database.read(subscriptions.get, PROJECT, name)
 
-    def publish(self, count: int = 1, **attributes: str) -> None:
+    def publish(self, count: int = 1, /, **attributes: str) -> None:
         """Publish messages, each in a transaction of its own."""
         for _ in range(count):
             self.database.write(

@@ -132,7 +132,7 @@ def _read(base: Subscription, document: dict[str, Any]) -> Subscription:
     forms = [form for name, form in _WRAPPERS.items() if name in push]
     if len(forms) > 1:
         raise _invalid("noWrapper and pubsubWrapper exclude each other")
-    labels = document.get("labels") or {}
+    labels = document.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(text, str) for text in labels.values()):
         raise _invalid("labels are texts by texts")
     state = document.get("state", ACTIVE)
@@ -153,7 +153,9 @@ def _read(base: Subscription, document: dict[str, Any]) -> Subscription:
 
 
 def _part(document: dict[str, Any], name: str, known: set[str]) -> dict[str, Any]:
-    part = document.get(name) or {}
+    part = document.get(name)
+    if part is None:
+        return {}
     if not isinstance(part, dict):
         raise _invalid(f"{name} is an object")
     strange = [key for key in part if key not in known]
