@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
@@ -55,8 +56,12 @@ def work(settings: Settings) -> NoReturn:
 
 
 def _deliver(settings: Settings) -> None:
-    """Send messages to their endpoints."""
-    asyncio.run(Deliverer(settings.database, settings.notifications).run())
+    """Send messages to their endpoints. Should that ever end, the whole process starts anew."""
+    try:
+        asyncio.run(Deliverer(settings.database, settings.notifications).run())
+    except Exception:  # noqa: BLE001  - whatever it is, it is logged and begun again
+        _log.exception("nothing is delivered any more")
+    os._exit(1)
 
 
 def _renew_analyses(settings: Settings) -> None:

@@ -217,6 +217,17 @@ def test_an_endpoint_that_does_not_answer(post: Post, receiver: Receiver) -> Non
     assert delivery.answer == "no answer within 0.5 s"
 
 
+def test_a_private_endpoint_is_refused_where_the_settings_say_so(
+    post: Post, receiver: Receiver
+) -> None:
+    post.subscribe(receiver.url, max_attempts=1)
+    post.publish()
+    with delivering(post.database, allow_private=False):
+        (delivery,) = post.wait_for(DEAD)
+    assert "allow_private" in delivery.answer
+    assert not receiver.received
+
+
 def test_two_loops_send_each_message_once(post: Post, receiver: Receiver) -> None:
     post.subscribe(receiver.url)
     post.publish(60)

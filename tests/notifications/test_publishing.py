@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,7 +64,8 @@ def test_one_message_for_all_subscriptions_of_the_topic(post: Post) -> None:
     assert count(post.database) == 1
     (one,), (two,) = post.deliveries("one"), post.deliveries("two")
     assert one.message == two.message
-    assert json.loads(one.message.data) == DATA
+    assert json.loads(data_of(post, one.number, "one")) == DATA
+    assert one.message.data == b""
     assert post.deliveries("other-topic") == post.deliveries("filtered") == []
 
 
@@ -83,9 +87,14 @@ def told(post: Post) -> Post:
     return post
 
 
+def data_of(post: Post, number: int, name: str = "sub") -> bytes:
+    """The data of a delivery's message."""
+    return post.database.read(deliveries.get, post.get(name).id, number).message.data
+
+
 def said(post: Post) -> list[object]:
     """The data of all messages."""
-    return [json.loads(each.message.data) for each in post.deliveries()]
+    return [json.loads(data_of(post, each.number)) for each in post.deliveries()]
 
 
 def test_a_push_by_digest(told: Post) -> None:
@@ -156,6 +165,28 @@ def test_a_subscription_is_changed_and_deleted(post: Post) -> None:
             post.database.write(function, PROJECT, "sub")
         assert caught.value.code is Code.THING_UNKNOWN
     assert len(post.database.read(messages.before, 1 << 62, 10)) == 1
+
+
+def test_a_subscription_that_is_deleted_while_a_message_is_published(post: Post) -> None:
+    post.subscribe("https://example.com")
+    published, deleting = threading.Event(), threading.Event()
+
+    def push(tx: Transaction) -> None:
+        publish(tx, FINDINGS.id, PROJECT, FINDINGS.type, IMAGE, DATA, {})
+        published.set()
+        assert deleting.wait(10)
+        time.sleep(0.2)
+
+    with ThreadPoolExecutor(2) as threads:
+        pushing = threads.submit(post.database.write, push)
+        assert published.wait(10)
+        deletion = threads.submit(post.database.write, deliveries.unsubscribe, PROJECT, "sub")
+        deleting.set()
+        pushing.result(10)
+        deletion.result(10)
+    with pytest.raises(Failure):
+        post.get()
+    assert count(post.database) == 1
 
 
 @pytest.mark.parametrize("name", ["ab", "1ab", "goog-x", "a b", "a/b", "a" * 256, "näme"])

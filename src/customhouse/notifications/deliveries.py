@@ -155,7 +155,7 @@ def claim(
     found: list[tuple[int, Delivery]] = []
     for subscription, count in wanted:
         query = (
-            _select()
+            _select(data=True)
             .where(
                 DELIVERY.c.subscription_id == subscription,
                 DELIVERY.c.next_at <= moment,
@@ -214,10 +214,13 @@ def get(tx: Transaction, subscription: int, number: int) -> Delivery:
     Raises:
         Failure: THING_UNKNOWN.
     """
-    found = page(tx, subscription, number - 1, 1)
-    if not found or found[0].number != number:
+    query = _select(data=True).where(
+        DELIVERY.c.subscription_id == subscription, DELIVERY.c.id == number
+    )
+    row = tx.execute(query).one_or_none()
+    if row is None:
         raise Failure(Code.THING_UNKNOWN, kind="delivery", name=number)
-    return found[0]
+    return _delivery(row)
 
 
 def number_of(tx: Transaction, subscription: int, message: int) -> int:
@@ -232,8 +235,18 @@ def number_of(tx: Transaction, subscription: int, message: int) -> int:
 def page(
     tx: Transaction, subscription: int, after: int, count: int, state: str = ""
 ) -> list[Delivery]:
-    """The first `count` deliveries of a subscription after a number; in one state, or in any."""
-    query = _select().where(DELIVERY.c.subscription_id == subscription, DELIVERY.c.id > after)
+    """The first `count` deliveries of a subscription after a number, without their data.
+
+    Args:
+        tx: the transaction.
+        subscription: the subscription's number.
+        after: only deliveries with a greater number.
+        count: how many at most.
+        state: only in this state; empty for any.
+    """
+    query = _select(data=False).where(
+        DELIVERY.c.subscription_id == subscription, DELIVERY.c.id > after
+    )
     if state:
         query = query.where(DELIVERY.c.state == state)
     return [_delivery(row) for row in tx.execute(query.order_by(DELIVERY.c.id).limit(count))]
@@ -303,9 +316,8 @@ def unsubscribe(tx: Transaction, project: str, name: str) -> None:
     Raises:
         Failure: THING_UNKNOWN.
     """
-    number = subscriptions.get(tx, project, name).id
     # Held first: a message that is published meanwhile finds it, or does not.
-    tx.execute(select(SUBSCRIPTION.c.id).where(SUBSCRIPTION.c.id == number).with_for_update())
+    number = subscriptions.get(tx, project, name, hold=True).id
     tx.execute(delete(DELIVERY).where(DELIVERY.c.subscription_id == number))
     subscriptions.drop(tx, project, name)
 
@@ -326,8 +338,10 @@ def prune(tx: Transaction, moment: int, count: int) -> int:
     return len(numbers)
 
 
-def _select() -> Any:
-    columns = [column for column in MESSAGE.c if column.name != "id"]
+def _select(*, data: bool) -> Any:
+    """Deliveries with their messages; a listing does without the data, which may be large."""
+    left_out = {"id"} if data else {"id", "data"}
+    columns = [column for column in MESSAGE.c if column.name not in left_out]
     return select(DELIVERY, *columns).join(MESSAGE, MESSAGE.c.id == DELIVERY.c.message_id)
 
 

@@ -99,7 +99,13 @@ class Deliverer:
             self._busy[one.subscription.id] += 1
             task = asyncio.create_task(self._deliver(database, sender, one))
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A mistake of this program: the delivery is claimed again, the others go on.
+            _log.error("a delivery failed", exc_info=error)
 
     def _room(self, numbers: list[int]) -> list[tuple[int, int]]:
         """How many deliveries of each subscription may begin."""

@@ -45,7 +45,7 @@ class Message(NamedTuple):
         type: of the event.
         subject: what it is about.
         attributes: what filters look at.
-        data: the body, JSON.
+        data: the body, JSON; empty where it was left out.
         published_at: microseconds since 1970.
     """
 
@@ -87,7 +87,10 @@ def add(
 
 
 def of_row(row: Any) -> Message:
-    """A message of a row that has all columns of the table, its number as `message_id`."""
+    """A message of a row with the table's columns, if need be without `data`.
+
+    Its number is the column `message_id`.
+    """
     return Message(
         row.message_id,
         row.identifier,
@@ -96,7 +99,7 @@ def of_row(row: Any) -> Message:
         row.type,
         row.subject,
         json.loads(row.attributes),
-        row.data,
+        getattr(row, "data", b""),
         row.published_at,
     )
 

@@ -53,7 +53,8 @@ def publish(
         project: the project as it stands in image names.
         type_: the CloudEvents type.
         subject: what it is about, as an image.
-        data: the message's data, which msgspec can write as JSON.
+        data: the message's data, which msgspec can write as JSON. The caller keeps it small:
+            receivers seldom take more than a few megabytes.
         attributes: what filters look at: names of up to 20 lower-case letters and digits, and
             texts. They are extension attributes of the CloudEvent.
 

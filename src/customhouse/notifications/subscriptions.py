@@ -138,13 +138,20 @@ def create(tx: Transaction, wanted: Subscription) -> str:
     return secret
 
 
-def get(tx: Transaction, project: str, name: str) -> Subscription:
+def get(tx: Transaction, project: str, name: str, *, hold: bool = False) -> Subscription:
     """One subscription.
+
+    Args:
+        tx: the transaction.
+        project: the project as it stands in image names.
+        name: its name within the project.
+        hold: whether nobody else changes it until the transaction ends.
 
     Raises:
         Failure: THING_UNKNOWN.
     """
-    row = tx.execute(select(*_COLUMNS).where(_named(project, name))).one_or_none()
+    query = select(*_COLUMNS).where(_named(project, name))
+    row = tx.execute(query.with_for_update() if hold else query).one_or_none()
     if row is None:
         raise Failure(Code.THING_UNKNOWN, kind="subscription", name=name[:80])
     return _subscription(row)

@@ -132,7 +132,7 @@ def _update(
     document: dict[str, Any],
     settings: NotificationSettings,
 ) -> Subscription:
-    changed = documents.changed(subscriptions.get(tx, project, name), document)
+    changed = documents.changed(subscriptions.get(tx, project, name, hold=True), document)
     addresses.check_url(changed.endpoint, allow_private=settings.allow_private)
     return subscriptions.update(tx, changed)
 
