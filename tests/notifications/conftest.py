@@ -13,7 +13,7 @@ import pytest
 from customhouse.database import METADATA, Database, now
 from customhouse.database.migrations import migrate
 from customhouse.iam import projects
-from customhouse.notifications import deliveries, subscriptions
+from customhouse.notifications import claims, deliveries, subscriptions
 from customhouse.notifications.delivering import Deliverer
 from customhouse.notifications.publishing import publish
 from customhouse.notifications.subscriptions import SECOND, Subscription
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from customhouse.notifications.deliveries import Claimed, Delivery
+    from customhouse.notifications.claims import Claimed
+    from customhouse.notifications.deliveries import Delivery
     from tests.support.postgres import Postgres
 
 PROJECT = "acme"
@@ -102,7 +103,7 @@ class Post:
     def claim(self, seconds: float) -> list[Claimed]:
         """Take what is due for so long."""
         wanted, lease = [(self.get().id, 8)], int(seconds * SECOND)
-        return self.database.write(deliveries.claim, wanted, now(), lease)
+        return self.database.write(claims.claim, wanted, now(), lease)
 
     def deliveries(self, name: str = "sub", state: str = "") -> list[Delivery]:
         """What is and was to be delivered."""

@@ -12,7 +12,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from customhouse.database import now
-from customhouse.notifications import deliveries, subscriptions
+from customhouse.notifications import claims, deliveries, subscriptions
 from customhouse.notifications.deliveries import DEAD, DELIVERED, PENDING
 from customhouse.notifications.delivering import backoff
 from customhouse.notifications.subscriptions import (
@@ -251,7 +251,7 @@ def test_what_was_claimed_by_one_that_died_is_sent_when_the_claim_ends(
         (delivery,) = post.wait_for(DELIVERED)
     assert delivery.attempts == 2
     # The one that had died comes back: it is told that it has come too late.
-    late = post.database.write(deliveries.note, claimed.delivery, DEAD, None, 500, "")
+    late = post.database.write(claims.note, claimed.delivery, DEAD, None, 500, "")
     assert not late
     assert post.deliveries()[0].state == DELIVERED
 

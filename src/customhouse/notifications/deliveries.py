@@ -1,8 +1,4 @@
-"""Deliveries: one message for one subscription, until it was taken or is a dead letter.
-
-Whoever sends one claims it first, which puts it off for as long as sending may take: a crash
-between sending and noting sends it once more, with the same identifier.
-"""
+"""Deliveries: one message for one subscription, until it was taken or is a dead letter."""
 
 from __future__ import annotations
 
@@ -17,17 +13,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    bindparam,
     delete,
     select,
     update,
 )
 
-from customhouse.database import METADATA, Name, Prepared, now
+from customhouse.database import METADATA, Name, now
 from customhouse.errors import Code, Failure
 from customhouse.notifications import messages, subscriptions, topics
 from customhouse.notifications.messages import MESSAGE, Message
-from customhouse.notifications.subscriptions import ACTIVE, SUBSCRIPTION, Subscription
+from customhouse.notifications.subscriptions import SUBSCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,8 +58,6 @@ DELIVERY = Table(
 PENDING, DELIVERED, DEAD = "PENDING", "DELIVERED", "DEAD"
 STATES = (PENDING, DELIVERED, DEAD)
 
-_ANY_DUE = Prepared(select(DELIVERY.c.id).where(DELIVERY.c.next_at <= bindparam("moment")).limit(1))
-
 
 class Delivery(NamedTuple):
     """A delivery.
@@ -92,14 +85,6 @@ class Delivery(NamedTuple):
     claim: int
 
 
-class Claimed(NamedTuple):
-    """A delivery that is to be sent now, to whom, and the secrets to sign it with."""
-
-    delivery: Delivery
-    subscription: Subscription
-    keys: list[str]
-
-
 def add(tx: Transaction, message: int, numbers: Sequence[int], moment: int) -> None:
     """Let a message be delivered, at once, to at least one subscription."""
     rows = [
@@ -119,108 +104,19 @@ def add(tx: Transaction, message: int, numbers: Sequence[int], moment: int) -> N
     tx.execute(DELIVERY.insert(), rows)
 
 
-def any_due(tx: Transaction, moment: int) -> bool:
-    """Whether anything is to be sent by now; costs some microseconds."""
-    return _ANY_DUE.first(tx, moment=moment) is not None
-
-
-def due(tx: Transaction, moment: int) -> list[int]:
-    """The subscriptions, not paused, that have deliveries to be sent, the longest due first."""
-    oldest = (
-        select(DELIVERY.c.next_at)
-        .where(DELIVERY.c.subscription_id == SUBSCRIPTION.c.id, DELIVERY.c.next_at <= moment)
-        .order_by(DELIVERY.c.next_at)
-        .limit(1)
-        .scalar_subquery()
-    )
-    found = select(SUBSCRIPTION.c.id, oldest.label("oldest")).where(SUBSCRIPTION.c.state == ACTIVE)
-    inner = found.subquery()
-    rows = tx.execute(
-        select(inner.c.id).where(inner.c.oldest.is_not(None)).order_by(inner.c.oldest, inner.c.id)
-    )
-    return list(rows.scalars())
-
-
-def claim(
-    tx: Transaction, wanted: Sequence[tuple[int, int]], moment: int, lease: int
-) -> list[Claimed]:
-    """Take deliveries to send them; nobody else does until the lease ends.
-
-    Args:
-        tx: the transaction.
-        wanted: numbers of subscriptions, each with how many deliveries of it are wanted at most.
-        moment: the time, microseconds since 1970.
-        lease: microseconds.
-    """
-    found: list[tuple[int, Delivery]] = []
-    for subscription, count in wanted:
-        query = (
-            _select(data=True)
-            .where(
-                DELIVERY.c.subscription_id == subscription,
-                DELIVERY.c.next_at <= moment,
-                SUBSCRIPTION.c.state == ACTIVE,
-            )
-            .join(SUBSCRIPTION, SUBSCRIPTION.c.id == DELIVERY.c.subscription_id)
-            .order_by(DELIVERY.c.next_at, DELIVERY.c.id)
-            .limit(count)
-            .with_for_update(skip_locked=True, of=DELIVERY)
-        )
-        found += [(subscription, _delivery(row)) for row in tx.execute(query)]
-    if not found:
-        return []
-    tx.execute(
-        update(DELIVERY)
-        .where(DELIVERY.c.id.in_([delivery.number for _, delivery in found]))
-        .values(
-            attempts=DELIVERY.c.attempts + 1,
-            claim=DELIVERY.c.claim + 1,
-            next_at=moment + lease,
-            updated_at=moment,
-        )
-    )
-    numbers = list({number for number, _ in found})
-    whom = subscriptions.numbered(tx, numbers)
-    return [
-        Claimed(one._replace(attempts=one.attempts + 1, claim=one.claim + 1), *whom[number])
-        for number, one in found
-    ]
-
-
-def note(
-    tx: Transaction, claimed: Delivery, state: str, next_at: int | None, status: int, answer: str
-) -> bool:
-    """Note what became of a claimed delivery; whether it was still claimed.
-
-    Args:
-        tx: the transaction.
-        claimed: the delivery.
-        state: PENDING to have it sent again at `next_at`, else DELIVERED or DEAD.
-        next_at: microseconds since 1970, or None.
-        status: the answer's HTTP status; 0 if there was none.
-        answer: what it said, or why there was none.
-    """
-    result = tx.execute(
-        update(DELIVERY)
-        .where(DELIVERY.c.id == claimed.number, DELIVERY.c.claim == claimed.claim)
-        .values(state=state, next_at=next_at, updated_at=now(), status=status, answer=answer)
-    )
-    return result.rowcount == 1
-
-
 def get(tx: Transaction, subscription: int, number: int) -> Delivery:
     """One delivery of a subscription.
 
     Raises:
         Failure: THING_UNKNOWN.
     """
-    query = _select(data=True).where(
+    query = query_of(data=True).where(
         DELIVERY.c.subscription_id == subscription, DELIVERY.c.id == number
     )
     row = tx.execute(query).one_or_none()
     if row is None:
         raise Failure(Code.THING_UNKNOWN, kind="delivery", name=number)
-    return _delivery(row)
+    return of_row(row)
 
 
 def number_of(tx: Transaction, subscription: int, message: int) -> int:
@@ -244,12 +140,12 @@ def page(
         count: how many at most.
         state: only in this state; empty for any.
     """
-    query = _select(data=False).where(
+    query = query_of(data=False).where(
         DELIVERY.c.subscription_id == subscription, DELIVERY.c.id > after
     )
     if state:
         query = query.where(DELIVERY.c.state == state)
-    return [_delivery(row) for row in tx.execute(query.order_by(DELIVERY.c.id).limit(count))]
+    return [of_row(row) for row in tx.execute(query.order_by(DELIVERY.c.id).limit(count))]
 
 
 def replay(
@@ -338,14 +234,15 @@ def prune(tx: Transaction, moment: int, count: int) -> int:
     return len(numbers)
 
 
-def _select(*, data: bool) -> Any:
+def query_of(*, data: bool) -> Any:
     """Deliveries with their messages; a listing does without the data, which may be large."""
     left_out = {"id"} if data else {"id", "data"}
     columns = [column for column in MESSAGE.c if column.name not in left_out]
     return select(DELIVERY, *columns).join(MESSAGE, MESSAGE.c.id == DELIVERY.c.message_id)
 
 
-def _delivery(row: Any) -> Delivery:
+def of_row(row: Any) -> Delivery:
+    """A delivery of a row of `query_of`."""
     return Delivery(
         row.id,
         messages.of_row(row),

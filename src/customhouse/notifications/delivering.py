@@ -17,20 +17,20 @@ from sqlalchemy.exc import DBAPIError
 from customhouse import __version__
 from customhouse.database import Database, LoopDatabase, now
 from customhouse.errors import Failure
-from customhouse.notifications import deliveries, envelopes, signing, subscriptions, topics
+from customhouse.notifications import claims, deliveries, envelopes, signing, subscriptions, topics
 from customhouse.notifications.sending import Answer, Sender
 from customhouse.notifications.subscriptions import SECOND
 
 if TYPE_CHECKING:
     from customhouse.database import Transaction
-    from customhouse.notifications.deliveries import Claimed
+    from customhouse.notifications.claims import Claimed
     from customhouse.notifications.subscriptions import Subscription
     from customhouse.settings import NotificationSettings
 
 _log = structlog.get_logger()
 
 # How soon a message is seen that another process published, in seconds. To look costs some
-# microseconds; see `deliveries.any_due`.
+# microseconds; see `claims.any_due`.
 _POLL = 0.25
 _AT_ONCE = 64
 _TO_ONE_ENDPOINT = 8
@@ -89,12 +89,12 @@ class Deliverer:
 
     async def _start_due(self, database: LoopDatabase, sender: Sender) -> None:
         moment = now()
-        if not await database.read(deliveries.any_due, moment):
+        if not await database.read(claims.any_due, moment):
             return
-        wanted = self._room(await database.read(deliveries.due, moment))
+        wanted = self._room(await database.read(claims.due, moment))
         if not wanted:
             return
-        claimed = await database.write(deliveries.claim, wanted, moment, self._lease)
+        claimed = await database.write(claims.claim, wanted, moment, self._lease)
         for one in claimed:
             self._busy[one.subscription.id] += 1
             task = asyncio.create_task(self._deliver(database, sender, one))
@@ -168,15 +168,15 @@ def _note(tx: Transaction, claimed: Claimed, answer: Answer) -> None:
     is_ping = delivery.message.type == topics.PING
     most = 1 if is_ping else subscription.max_attempts
     if _is_taken(answer):
-        deliveries.note(tx, delivery, deliveries.DELIVERED, None, status, text)
+        claims.note(tx, delivery, deliveries.DELIVERED, None, status, text)
         return
     if status == _GONE and not is_ping:
-        if deliveries.note(tx, delivery, deliveries.PENDING, now(), status, text):
+        if claims.note(tx, delivery, deliveries.PENDING, now(), status, text):
             subscriptions.pause(tx, subscription.id, "the endpoint answered 410 Gone")
             _log.warning("a subscription is paused", subscription=subscription.full_name)
         return
     if delivery.attempts >= most:
-        if deliveries.note(tx, delivery, deliveries.DEAD, None, status, text) and not is_ping:
+        if claims.note(tx, delivery, deliveries.DEAD, None, status, text) and not is_ping:
             _log.warning(
                 "a message is a dead letter",
                 subscription=subscription.full_name,
@@ -187,4 +187,4 @@ def _note(tx: Transaction, claimed: Claimed, answer: Answer) -> None:
     wait = int(backoff(subscription, delivery.attempts) * random.uniform(1, 1 + _JITTER))  # noqa: S311  - no secret
     if status in _BUSY:
         wait = max(wait, answer.wait * SECOND)
-    deliveries.note(tx, delivery, deliveries.PENDING, now() + wait, status, text)
+    claims.note(tx, delivery, deliveries.PENDING, now() + wait, status, text)
