@@ -56,6 +56,8 @@ from customhouse.iam.provisioning import Provisioner
 from customhouse.iam.tokens import Tokens
 from customhouse.logs import AccessLog
 from customhouse.metrics import CONTENT_TYPE, Metrics
+from customhouse.notifications.api import deliveries
+from customhouse.notifications.api import subscriptions as subscriptions_api
 from customhouse.proxies import Proxies
 from customhouse.registry.api import RegistryApi, Services
 from customhouse.workflows.subscription import Subscription, Workflow
@@ -252,6 +254,8 @@ class Application:
             people.router(database),
             federation.router(database, self._exchange),
             audit.router(database),
+            subscriptions_api.router(database, settings.notifications),
+            deliveries.router(database),
             devices.router(database),
             signin.router(
                 database,

@@ -466,6 +466,20 @@ class Code(Enum):
         "It may have been removed; start it again.",
     )
 
+    # Notifications
+    ENDPOINT_INVALID = Entry(
+        400,
+        "DENIED",
+        "the endpoint cannot be used: {reason}",
+        "Give an http or https URL that this server may reach, without a password in it.",
+    )
+    SUBSCRIPTION_PAUSED = Entry(
+        412,
+        "DENIED",
+        "subscription {subscription} is paused: {reason}",
+        "Resume it: customhouse notifications subscriptions update NAME --resume.",
+    )
+
     # Start and settings
     SETTINGS_INVALID = Entry(
         500,

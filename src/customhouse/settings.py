@@ -225,6 +225,19 @@ class FeedSettings(_Section):
     """How long to wait before the second try of a mirror; before each further one twice as long."""
 
 
+class NotificationSettings(_Section):
+    """How what happens is told to endpoints: see [notifications](../how-to/notifications.md)."""
+
+    allow_private: bool = True
+    """Whether endpoints may be in private networks or on this machine. Link-local addresses and
+    those where clouds serve credentials are never called. Switch it off where people who do not
+    trust each other own projects and everything private is not theirs to call."""
+    timeout_seconds: float = Field(15.0, ge=0.5, le=120)
+    """How long an endpoint may take to answer."""
+    days: int = Field(7, ge=1, le=365)
+    """How long a message is kept, delivered or not, and can be replayed."""
+
+
 class LogSettings(_Section):
     """What is logged, to standard error, one JSON object a line."""
 
@@ -258,6 +271,7 @@ class Settings(BaseSettings):
     oidc: OidcSettings = OidcSettings()
     analysis: AnalysisSettings = AnalysisSettings()
     feeds: FeedSettings = FeedSettings()
+    notifications: NotificationSettings = NotificationSettings()
     log: LogSettings = LogSettings()
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
@@ -23,6 +25,8 @@ from customhouse.iam import (
     service_accounts,
     tokens,
 )
+from customhouse.notifications import deliveries
+from customhouse.notifications.delivering import Deliverer
 from customhouse.registry import purge
 from customhouse.workflows.engine import Engine
 
@@ -51,7 +55,17 @@ def work(settings: Settings) -> NoReturn:
     threading.Thread(target=_renew_analyses, args=(settings,), daemon=True).start()
     threading.Thread(target=_keep_house, args=(settings,), daemon=True).start()
     threading.Thread(target=_keep_feeds_fresh, args=(settings,), daemon=True).start()
+    threading.Thread(target=_deliver, args=(settings,), daemon=True).start()
     engine.run()
+
+
+def _deliver(settings: Settings) -> None:
+    """Send messages to their endpoints. Should that ever end, the whole process starts anew."""
+    try:
+        asyncio.run(Deliverer(settings.database, settings.notifications).run())
+    except Exception:  # noqa: BLE001  - whatever it is, it is logged and begun again
+        _log.exception("nothing is delivered any more")
+    os._exit(1)
 
 
 def _renew_analyses(settings: Settings) -> None:
@@ -114,6 +128,9 @@ def _forget_what_is_old(settings: Settings, database: Database) -> None:
     while database.write(failures.prune, moment, _STEP) == _STEP:
         pass
     while database.write(federation.purge, _STEP) == _STEP:
+        pass
+    oldest = moment - settings.notifications.days * _DAY
+    while database.write(deliveries.prune, oldest, _STEP) == _STEP:
         pass
     for email in database.write(_purge_accounts):
         _log.info("a service account can no longer be had back", account=email)

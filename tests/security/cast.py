@@ -22,6 +22,8 @@ from customhouse.iam.permissions import Principal, Resource, repository
 from customhouse.iam.pools import Pool, Provider
 from customhouse.iam.roles import OWNER
 from customhouse.iam.tokens import Tokens
+from customhouse.notifications import subscriptions
+from customhouse.notifications.subscriptions import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,9 @@ THINGS = {
     "provider": "provider-one",
     "service": "containerscanning",
     "key": "a" * 40,
+    "topic": "gcr",
+    "subscription": "subscription-one",
+    "delivery": "0",
 }
 
 
@@ -129,6 +134,8 @@ def _restore(tx: Transaction, project: str, worker: str) -> None:
     _try(federation.create_provider, tx, provider)
     where = (project, things["pool"], things["provider"])
     _try(federation.set_provider_deleted, tx, *where, deleted=False)
+    wanted = Subscription(project, things["subscription"], "gcr", "http://127.0.0.1:9/")
+    _try(subscriptions.create, tx, wanted)
     services.enable(tx, project, services.parse(things["service"]), DOMAIN)
 
 

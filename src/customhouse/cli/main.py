@@ -49,6 +49,11 @@ app.command(
     help="Roles, service accounts, and who may do what and why.",
 )
 app.command("customhouse.cli.services:app", name="services", help="What is on in a project.")
+app.command(
+    "customhouse.cli.notifications:app",
+    name="notifications",
+    help="Who is told of what happens to images.",
+)
 app.command("customhouse.cli.audit:app", name="audit", help="The log of who did what.")
 app.command("customhouse.cli.users:app", name="users", help="People who sign in.")
 app.command("customhouse.cli.groups:app", name="groups", help="Names for sets of members.")

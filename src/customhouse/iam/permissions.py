@@ -96,6 +96,17 @@ class Permission(Enum):
     OCCURRENCES_GET_POLICY = "containeranalysis.occurrences.getIamPolicy"
     OCCURRENCES_SET_POLICY = "containeranalysis.occurrences.setIamPolicy"
 
+    # Notifications.
+    TOPICS_ATTACH = "pubsub.topics.attachSubscription"
+    TOPICS_GET = "pubsub.topics.get"
+    TOPICS_LIST = "pubsub.topics.list"
+    SUBSCRIPTIONS_CONSUME = "pubsub.subscriptions.consume"
+    SUBSCRIPTIONS_CREATE = "pubsub.subscriptions.create"
+    SUBSCRIPTIONS_DELETE = "pubsub.subscriptions.delete"
+    SUBSCRIPTIONS_GET = "pubsub.subscriptions.get"
+    SUBSCRIPTIONS_LIST = "pubsub.subscriptions.list"
+    SUBSCRIPTIONS_UPDATE = "pubsub.subscriptions.update"
+
     # Builds, deploys, usage.
     BUILDS_CREATE = "cloudbuild.builds.create"
     BUILDS_GET = "cloudbuild.builds.get"

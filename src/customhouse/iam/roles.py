@@ -56,6 +56,13 @@ _ANALYSIS_ADMIN = (
         P.OCCURRENCES_SET_POLICY,
     }
 )
+_PUBSUB_VIEW = {P.TOPICS_GET, P.TOPICS_LIST, P.SUBSCRIPTIONS_GET, P.SUBSCRIPTIONS_LIST}
+_PUBSUB_SUBSCRIBE = {P.TOPICS_ATTACH, P.SUBSCRIPTIONS_CONSUME}
+_PUBSUB_EDIT = (
+    _PUBSUB_VIEW
+    | _PUBSUB_SUBSCRIBE
+    | {P.SUBSCRIPTIONS_CREATE, P.SUBSCRIPTIONS_DELETE, P.SUBSCRIPTIONS_UPDATE}
+)
 _BUILDS_VIEW = {P.BUILDS_GET, P.BUILDS_LIST}
 _DEPLOYS_VIEW = {P.DEPLOYS_GET, P.DEPLOYS_LIST}
 _ACCOUNTS_VIEW = {P.ACCOUNTS_GET, P.ACCOUNTS_LIST}
@@ -108,6 +115,7 @@ _VIEWER = (
     | _PULL
     | _NOTES_VIEW
     | _OCCURRENCES_VIEW
+    | _PUBSUB_VIEW
     | _BUILDS_VIEW
     | _DEPLOYS_VIEW
     | _ACCOUNTS_VIEW
@@ -122,6 +130,7 @@ _EDITOR = (
     | _DELETE
     | _NOTES_EDIT
     | _OCCURRENCES_EDIT
+    | _PUBSUB_EDIT
     | _SERVICES_ADMIN
     | {
         P.ACCOUNTS_ACT_AS,
@@ -235,6 +244,28 @@ _TABLE = (
         "Agent of Container Scanning",
         "What the service may do: read images, write what it finds.",
         _PULL | _NOTES_EDIT | _OCCURRENCES_EDIT | {P.NOTES_ATTACH},
+    ),
+    # Pub/Sub's.
+    _role(
+        "pubsub.viewer", "Viewer of notifications", "See topics and subscriptions.", _PUBSUB_VIEW
+    ),
+    _role(
+        "pubsub.subscriber",
+        "Subscriber",
+        "Replay and read what a subscription delivers.",
+        _PUBSUB_SUBSCRIBE,
+    ),
+    _role(
+        "pubsub.editor",
+        "Editor of notifications",
+        "Create, change and delete subscriptions.",
+        _PUBSUB_EDIT,
+    ),
+    _role(
+        "pubsub.admin",
+        "Administrator of notifications",
+        "Everything with topics and subscriptions.",
+        _PUBSUB_EDIT,
     ),
     # Builds, deploys, usage.
     _role(

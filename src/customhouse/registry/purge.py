@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete
 
 from customhouse.iam import provisioning
+from customhouse.notifications import deliveries
 from customhouse.registry import repositories
 from customhouse.registry.blobs import REPOSITORY_BLOB
 from customhouse.registry.manifests import REPOSITORY_MANIFEST
@@ -24,6 +25,7 @@ def step(tx: Transaction, project: str) -> bool:
     """Forget one repository of a project, or the project when it has none; whether more is left."""
     number = repositories.any_of(tx, project)
     if number is None:
+        deliveries.delete_within(tx, project)
         provisioning.forget(tx, project)
         return False
     for table in (TAG, TAG_HISTORY, REPOSITORY_MANIFEST, REPOSITORY_BLOB):

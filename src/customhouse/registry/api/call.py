@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 from customhouse.iam.conditions import Circumstances
 from customhouse.iam.permissions import repository
@@ -60,6 +61,16 @@ class Call:
     def circumstances(self) -> Circumstances:
         """What conditions may look at, where no tag is at stake."""
         return Circumstances(self.request.client)
+
+    @property
+    def host(self) -> str:
+        """What stands before the repository in an image's name: as the settings or the caller say.
+
+        Raises:
+            Failure: REQUEST_INVALID.
+        """
+        public_url = self.services.settings.server.public_url
+        return urlsplit(public_url).netloc if public_url else self.request.host
 
     async def allows(self, permission: Permission, name: str, tag: str = "") -> bool:
         """Whether the caller has a permission on a repository; its token may not name it."""

@@ -16,6 +16,7 @@ from customhouse.iam.conditions import Circumstances
 from customhouse.iam.permissions import Permission
 from customhouse.iam.permissions import repository as repository_of
 from customhouse.names import check_tag
+from customhouse.notifications import gcr
 from customhouse.oci import (
     MAX_MANIFEST_BYTES,
     OCI_INDEX,
@@ -90,7 +91,9 @@ async def put(call: Call) -> Response:
         raise Failure(Code.DIGEST_MISMATCH, expected=digest, actual=actual)
     manifest = parse_manifest(content, request.header(b"content-type"), actual)
     facts = await call.in_thread(read_facts, call.services.store, manifest)
-    push = _Push(call.repository, manifest, content, facts, names, call.identity.principal)
+    push = _Push(
+        call.repository, manifest, content, facts, names, call.identity.principal, call.host
+    )
     await call.services.database.write(
         _push,
         push,
@@ -126,6 +129,7 @@ class _Push:
     facts: ImageFacts
     tags: list[str]
     principal: Principal
+    host: str
 
 
 def _push(tx: Transaction, push: _Push, provisioner: Provisioner, *, sparse_indexes: bool) -> None:
@@ -138,6 +142,7 @@ def _push(tx: Transaction, push: _Push, provisioner: Provisioner, *, sparse_inde
         tags.put(tx, number, tag, manifest_id, by)
     event = ManifestPushed(push.repository, push.manifest.digest, push.tags, by, is_new)
     outbox.append(tx, event)
+    gcr.pushed(tx, push.host, push.repository, push.manifest.digest, push.tags)
 
 
 class _Config(msgspec.Struct):
@@ -178,7 +183,7 @@ async def delete(call: Call) -> Response:
         digest = parse_digest(call.argument)
         await database.write(_delete_manifest, call, digest, by)
     else:
-        await database.write(_delete_tag, call.repository, check_tag(call.argument), by)
+        await database.write(_delete_tag, call, check_tag(call.argument), by)
     return Response(202)
 
 
@@ -200,14 +205,17 @@ def _delete_manifest(tx: Transaction, call: Call, digest: str, by: str) -> None:
         about = Circumstances(call.request.client, name)
         access.require(tx, principal, Permission.DELETE, repository_of(repository), about)
     manifests.remove(tx, number, repository, digest, names, by)
+    gcr.deleted(tx, call.host, repository, digest, names)
 
 
-def _delete_tag(tx: Transaction, repository: str, tag: str, by: str) -> None:
+def _delete_tag(tx: Transaction, call: Call, tag: str, by: str) -> None:
+    repository = call.repository
     number = repositories.find(tx, repository)
     if number is None:
         raise Failure(Code.MANIFEST_UNKNOWN, reference=tag)
     repositories.hold(tx, number)
     tags.remove(tx, number, repository, tag, by)
+    gcr.untagged(tx, call.host, repository, tag)
 
 
 async def referrers(call: Call) -> Response:

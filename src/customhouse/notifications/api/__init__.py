@@ -1,0 +1,1 @@
+"""Notifications over HTTP, as Google's Pub/Sub v1 has them."""
