@@ -15,12 +15,13 @@ import structlog
 
 from customhouse import control
 from customhouse.analysis.analyse import Analyst
-from customhouse.analysis.api import feeds, occurrences
+from customhouse.analysis.api import exceptions, feeds, occurrences
+from customhouse.analysis.exceptions.attachments import Attachments
 from customhouse.analysis.imports import Importer
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, LoopDatabase
 from customhouse.errors import Code, Failure
-from customhouse.events import AnalysisOutdated, FeedUploaded, ManifestPushed
+from customhouse.events import AnalysisOutdated, FeedUploaded, ManifestDeleted, ManifestPushed
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
 from customhouse.iam.access import Access
 from customhouse.iam.api import accounts as service_accounts
@@ -226,6 +227,7 @@ class Application:
         routers = (
             feeds.router(database, incoming(settings)),
             occurrences.router(database),
+            exceptions.router(database, settings.analysis.exception_days),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),
             service_accounts.router(database, authenticator, settings.iam.domain),
@@ -397,9 +399,13 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     analyst = Analyst(database, FileBlobStore(settings.data), settings.analysis)
     importer = Importer(database, incoming(settings))
     analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
+    attachments = Attachments(database, FileBlobStore(settings.data))
+    read_vex = Workflow("read-vex", attachments.run, concurrency=4)
     load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
         Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
+        Subscription(ManifestPushed, read_vex, lambda event: (event.repository, event.digest)),
+        Subscription(ManifestDeleted, read_vex, lambda event: (event.repository, event.digest)),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
     )

@@ -402,6 +402,24 @@ class Code(Enum):
         "the feed cannot be read: {reason}",
         "Give a JSON file, a folder or a zip of advisories in OSV format, or of Red Hat's VEX.",
     )
+    VEX_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the VEX document cannot be read: {reason}",
+        "Give a JSON file in OpenVEX, in CSAF's profile VEX, or an attestation of OpenVEX.",
+    )
+    EXCEPTION_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the exception cannot be made: {reason}",
+        "docs/how-to/exceptions.md shows how exceptions are made and what they may say.",
+    )
+    EXCEPTION_UNKNOWN = Entry(
+        404,
+        "UNSUPPORTED",
+        "there is no exception {exception} in project {project}",
+        "List what there is: customhouse exceptions list --project PROJECT.",
+    )
     OPERATION_UNKNOWN = Entry(
         404,
         "UNSUPPORTED",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from customhouse.analysis import advisories, findings, images
+from customhouse.analysis.exceptions import assessments, shown
 from customhouse.analysis.images import ImageAnalysis, Status
 from customhouse.analysis.severity import Severity
 from customhouse.errors import Code, Failure
@@ -138,15 +139,18 @@ def vulnerabilities(
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    analyses = images.get(tx, _images(tx, resource))
+    here = _images(tx, resource)
+    analyses = images.get(tx, here)
     inventories = sorted({each.inventory_id for each in analyses.values() if each.inventory_id})
     if not inventories:
         return [], 0
     rows = findings.of_inventories(tx, inventories, after, count)
-    found = [
-        _vulnerability(resource, list(group))
-        for _, group in groupby(rows, key=lambda row: row.advisory_id)
-    ]
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: row.advisory_id)]
+    found = [_vulnerability(resource, group) for group in groups]
+    image = assessments.image(tx, resource.project, resource.repository, resource.digest, here)
+    said = shown.additions(tx, image, [(_names(group[0]), group) for group in groups])
+    for occurrence, more in zip(found, said, strict=True):
+        occurrence["vulnerability"] |= more
     return found, rows[-1].advisory_id if len(found) == count else 0
 
 
@@ -200,6 +204,12 @@ def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
         vulnerability["cvssScore"] = scores[0]["score"]
         vulnerability["cvssVersion"] = f"CVSS_VERSION_{str(scores[0]['version'])[0]}"
     return identifiers | {"vulnerability": vulnerability}
+
+
+def _names(row: Row[Any]) -> frozenset[str]:
+    """Every name of the vulnerability that an advisory is about."""
+    body = msgspec.json.decode(row.body, type=advisories.Body)
+    return frozenset((row.advisory, *body.cves, *body.aliases))
 
 
 def note_id(advisory: str, cves: tuple[str, ...]) -> str:

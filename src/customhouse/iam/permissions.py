@@ -96,6 +96,12 @@ class Permission(Enum):
     OCCURRENCES_GET_POLICY = "containeranalysis.occurrences.getIamPolicy"
     OCCURRENCES_SET_POLICY = "containeranalysis.occurrences.setIamPolicy"
 
+    EXCEPTIONS_CREATE = "customhouse.exceptions.create"
+    EXCEPTIONS_DELETE = "customhouse.exceptions.delete"
+    EXCEPTIONS_GET = "customhouse.exceptions.get"
+    EXCEPTIONS_LIST = "customhouse.exceptions.list"
+    EXCEPTIONS_UPDATE = "customhouse.exceptions.update"
+
     # Builds, deploys, usage.
     BUILDS_CREATE = "cloudbuild.builds.create"
     BUILDS_GET = "cloudbuild.builds.get"
