@@ -205,18 +205,22 @@ def _images(
 
 def _named(place: Place, purl: Purl) -> Iterator[Place]:
     """The place if it is of this name; in a project the repository that has it."""
+    name = purl.name.lower()
     url = purl.qualifiers.get("repository_url", "").lower()
     host, slash, path = url.partition("/")
-    path = path if slash and ("." in host or ":" in host or host == "localhost") else url
-    name = "/".join(filter(None, (purl.namespace, purl.name))).lower()
+    if not (slash and ("." in host or ":" in host or host == "localhost")):
+        path = url
     if place.repository:
-        if path == place.repository or purl.name.lower() == place.repository.rpartition("/")[2]:
+        # What is attached to a copy is about the copy, wherever the address says it was first.
+        if path == place.repository or name == place.repository.rpartition("/")[2]:
             yield place
         return
-    for repository in (path, f"{path}/{purl.name.lower()}", f"{place.project}/{name}"):
-        if _is_repository(repository) and split_project(repository)[0] == place.project:
-            yield Place(place.project, repository)
-            return
+    if not url:
+        path = "/".join(filter(None, (place.project, purl.namespace.lower(), name)))
+    elif path.rpartition("/")[2] != name:
+        path = f"{path}/{name}"
+    if _is_repository(path) and split_project(path)[0] == place.project:
+        yield Place(place.project, path)
 
 
 def _is_digest(text: str) -> bool:

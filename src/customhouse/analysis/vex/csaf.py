@@ -160,6 +160,9 @@ def parse(content: bytes) -> Vex:
     if head.tracking.status == "draft":
         raise invalid("it is a draft")
     publisher = head.publisher or _Publisher()
+    identifier = plain(f"{publisher.namespace} {head.tracking.id}", MAX_IDENTIFIER)
+    if not identifier:
+        raise invalid("it has no identifier")
     tree = _Products(document.product_tree or _Tree())
     found: list[Statement] = []
     skipped = size = 0
@@ -174,7 +177,7 @@ def parse(content: bytes) -> Vex:
                 raise invalid(f"it says something about more than {MAX_STATEMENTS} packages")
             found.append(statement)
     return Vex(
-        id=plain(f"{publisher.namespace} {head.tracking.id}", MAX_IDENTIFIER),
+        id=identifier,
         author=plain(publisher.name, MAX_IDENTIFIER),
         statements=tuple(found),
         skipped=skipped,

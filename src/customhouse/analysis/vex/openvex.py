@@ -94,7 +94,8 @@ def parse(content: bytes) -> Vex:
     document = decoding.decode(_DECODER, content)
     if not document.context.startswith(CONTEXT):
         raise invalid(f"its @context does not begin with {CONTEXT}")
-    if not document.id.strip():
+    identifier = plain(document.id, MAX_IDENTIFIER)
+    if not identifier:
         raise invalid("it has no @id")
     found, skipped, size = [], 0, 0
     for each in document.statements:
@@ -107,7 +108,7 @@ def parse(content: bytes) -> Vex:
             raise invalid(f"it says something about more than {MAX_STATEMENTS} packages")
         found.append(statement)
     return Vex(
-        id=plain(document.id, MAX_IDENTIFIER),
+        id=identifier,
         author=plain(document.author, MAX_IDENTIFIER),
         statements=tuple(found),
         skipped=skipped,

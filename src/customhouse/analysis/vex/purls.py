@@ -109,8 +109,7 @@ def _fits(purl: Purl, package: Installed) -> bool:
     name, version = (
         (package.source, package.source_version) if is_source else (package.name, package.version)
     )
-    wanted = _name(purl)
-    if (canonical(ecosystem, wanted) if is_language else wanted) != name:
+    if canonical(ecosystem, _name(purl)) != canonical(ecosystem, name):
         return False
     if is_language:
         return _is_version(purl, version)
