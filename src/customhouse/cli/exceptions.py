@@ -29,6 +29,7 @@ app = App(name="exceptions", help="Vulnerabilities that are accepted, or do no h
 
 _DAYS = re.compile(r"(?P<count>[1-9][0-9]{0,4})d")
 _ENDLESS = "never"
+_SHOWN = 3
 
 
 def _expiry(_: Any, tokens: Sequence[Token]) -> str:
@@ -60,7 +61,7 @@ def create(
     reason: str,
     project: ProjectOption = "",
     image: str = "",
-    package: str = "",
+    package: tuple[str, ...] = (),
     expires: ExpiryOption = "",
     justification: Justification | None = None,
     format_: FormatOption = Format.TABLE,
@@ -75,7 +76,8 @@ def create(
         project: The project; that of the image by default.
         image: HOST/PROJECT/IMAGE or HOST/PROJECT/IMAGE@DIGEST; every image of the project by
             default.
-        package: The only package that is meant, by its name or package URL; any by default.
+        package: The only package that is meant, by its name or package URL; once for each. Any by
+            default.
         expires: When it ends: days, as 90d, or a date, as 2027-01-31.
         justification: Why nothing is affected.
         format_: How to print.
@@ -85,7 +87,7 @@ def create(
         "vulnerability": vulnerability,
         "reason": reason,
         "image": image,
-        "package": package,
+        "packages": list(package),
         "expireTime": "" if expires == _ENDLESS else expires,
         "justification": justification.value if justification else "",
     }
@@ -134,13 +136,13 @@ def list_(
         )
     else:
         print_table(
-            ["ID#", "VULNERABILITY!", "IMAGE", "PACKAGE", "STATE", "EXPIRES!", "WHAT"],
+            ["ID#", "VULNERABILITY!", "IMAGE", "PACKAGES", "STATE", "EXPIRES!", "WHAT"],
             [
                 [
                     _number(each),
                     each["vulnerability"],
                     each.get("image", "") or "every image",
-                    each.get("package", ""),
+                    _packages(each),
                     each["state"],
                     day(each.get("expireTime", "9999")),
                     in_words(each),
@@ -273,6 +275,15 @@ def _number(exception: dict[str, Any]) -> str:
     return str(exception["name"].rpartition("/")[2])
 
 
+def _packages(exception: dict[str, Any]) -> str:
+    """The packages that are meant, in a cell of a table."""
+    shown: list[str] = exception.get("packages", [])[:_SHOWN]
+    more = exception.get("packageCount", 0) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
 def _print(document: dict[str, Any], format_: Format) -> None:
     aliases = ", ".join(document.get("aliases", ()))
-    print_fields(document | {"aliases": aliases}, format_, document)
+    packages = ", ".join(document.get("packages", ()))
+    shown = document | {"aliases": aliases, "packages": packages}
+    print_fields(shown, format_, document)

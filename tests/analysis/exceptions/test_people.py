@@ -29,9 +29,9 @@ def make(database: Database, place: Place = PLACE, **fields: Any) -> Vulnerabili
 
 
 def test_one_is_made(database: Database) -> None:
-    made = make(database, expires_at=TODAY + DAY, package="openssl")
+    made = make(database, expires_at=TODAY + DAY, packages=["openssl", "pkg:npm/a"])
     assert made.place == PLACE
-    assert (made.names, made.package) == ((CVE,), "openssl")
+    assert (made.names, made.packages) == ((CVE,), ("openssl", "pkg:npm/a"))
     assert made.assessment is Assessment.ACCEPTED
     assert (made.owner, made.reason) == ("user:ana", "not used")
     assert (made.created_at, made.stated_at, made.expires_at) == (TODAY, TODAY, TODAY + DAY)
@@ -67,9 +67,11 @@ def test_names_are_written_as_findings_have_them(
         ({"reason": ""}, "no reason"),
         ({"reason": " \0"}, "no reason"),
         ({"reason": "x" * 4097}, "more than 4096"),
-        ({"package": "a b"}, "neither"),
-        ({"package": "pkg:"}, "neither"),
-        ({"package": "x" * 513}, "neither"),
+        ({"packages": ["a b"]}, "neither"),
+        ({"packages": ["a", "pkg:"]}, "neither"),
+        ({"packages": [""]}, "neither"),
+        ({"packages": ["x" * 513]}, "neither"),
+        ({"packages": ["x"] * 101}, "more than 100"),
         ({"expires_at": TODAY}, "ended already"),
         ({"longest": 30}, "has no end"),
         ({"longest": 30, "expires_at": TODAY + 31 * DAY}, "longer than 30 days"),

@@ -84,7 +84,8 @@ def router(database: LoopDatabase, longest: int) -> APIRouter:
     async def get_exception(project: str, exception: str) -> dict[str, Any]:
         """One exception."""
         name, number = project_name(project), _known(project, exception)
-        return to_json(await database.read(table.get, name, number), now())
+        found = await database.read(table.get, name, number)
+        return to_json(found, now(), len(found.packages))
 
     @routes.post("/v1/projects/{project}/exceptions")
     async def create_exception(
@@ -96,7 +97,7 @@ def router(database: LoopDatabase, longest: int) -> APIRouter:
         """Make an exception, which the caller then owns.
 
         The body has `vulnerability` and `reason`, and may have `image` (`PROJECT/IMAGE[@DIGEST]`;
-        none for the whole project), `package` (a name or a package URL), `expireTime`, and
+        none for the whole project), `packages` (names or package URLs), `expireTime`, and
         `justification`: with one it says that nothing is affected, without that the risk is
         accepted.
         """
@@ -107,7 +108,7 @@ def router(database: LoopDatabase, longest: int) -> APIRouter:
             _text(document, "vulnerability"),
             owner=principal.name,
             reason=_text(document, "reason"),
-            package=_text(document, "package"),
+            packages=_texts(document, "packages"),
             justification=_justification(word) if word else None,
             expires_at=_moment(_text(document, "expireTime")),
             longest=longest,
@@ -233,6 +234,13 @@ def _text(document: dict[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise Failure(Code.REQUEST_INVALID, reason=f"{key} is a text")
     return value
+
+
+def _texts(document: dict[str, Any], key: str) -> list[str]:
+    values = document.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise Failure(Code.REQUEST_INVALID, reason=f"{key} is a list of texts")
+    return values
 
 
 def _justification(word: str) -> Justification:

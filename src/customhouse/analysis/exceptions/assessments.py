@@ -123,7 +123,7 @@ def _candidates(tx: Transaction, image: Image, names: Sequence[str], at: int) ->
             EXCEPTION.c.id,
             EXCEPTION.c.repository,
             EXCEPTION.c.digest,
-            EXCEPTION.c.package,
+            EXCEPTION.c.packages,
             EXCEPTION.c.origin,
             EXCEPTION.c.source,
             EXCEPTION.c.stated_at,
@@ -143,7 +143,7 @@ def _chosen(finding: Finding, rows: dict[str, list[Row[Any]]]) -> list[int]:
     """The numbers of the exceptions of a finding, the strongest first."""
     latest: dict[object, Row[Any]] = {}
     for row in (row for name in sorted(finding.names) for row in rows.get(name, ())):
-        if row.package and not purls.names(row.package, finding.package):
+        if row.packages and not _is_named(finding.package, row.packages):
             continue
         source = (row.origin, row.source) if row.source else row.id
         known = latest.get(source)
@@ -153,15 +153,19 @@ def _chosen(finding: Finding, rows: dict[str, list[Row[Any]]]) -> list[int]:
     return [row.id for row in ordered[:_MAX_SHOWN]]
 
 
+def _is_named(package: Installed, packages: str) -> bool:
+    return any(purls.names(text, package) for text in packages.split("\n"))
+
+
 def _time(row: Row[Any]) -> tuple[object, ...]:
-    return row.stated_at, bool(row.digest), bool(row.package), row.id
+    return row.stated_at, bool(row.digest), bool(row.packages), row.id
 
 
 def _strength(row: Row[Any]) -> tuple[object, ...]:
     return (
         row.origin == Origin.USER.value,
         bool(row.repository) + bool(row.digest),
-        bool(row.package),
+        bool(row.packages),
         row.stated_at,
         row.id,
     )

@@ -53,7 +53,7 @@ class VulnerabilityException:
     Attributes:
         place: what it is about.
         names: of the vulnerability, the main one first.
-        package: a package's name or package URL; empty for any.
+        packages: names or package URLs of those that are meant; empty for any.
         assessment: what is held.
         justification: why there is no risk, if that is said.
         reason: why, in words.
@@ -73,7 +73,7 @@ class VulnerabilityException:
 
     place: Place
     names: tuple[str, ...]
-    package: str
+    packages: tuple[str, ...]
     assessment: Assessment
     justification: Justification | None
     reason: str

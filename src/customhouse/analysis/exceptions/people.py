@@ -19,6 +19,7 @@ from customhouse.analysis.vex.statement import MAX_TEXT, Assessment, Justificati
 from customhouse.database import now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from customhouse.database import Transaction
@@ -27,6 +28,7 @@ DAY: Final = 24 * 3600 * 1_000_000
 """A day in microseconds."""
 
 _MAX_PACKAGE: Final = 512
+_MAX_PACKAGES: Final = 100
 
 
 def create(
@@ -36,7 +38,7 @@ def create(
     *,
     owner: str,
     reason: str,
-    package: str = "",
+    packages: Sequence[str] = (),
     justification: Justification | None = None,
     expires_at: int | None = None,
     longest: int = 0,
@@ -53,7 +55,7 @@ def create(
         vulnerability: a name of the vulnerability.
         owner: who makes it.
         reason: why.
-        package: the name or package URL of the only package that is meant.
+        packages: the names or package URLs of the only packages that are meant.
         justification: why there is no risk.
         expires_at: when it ends.
         longest: how many days an exception may last; 0 for any number.
@@ -66,13 +68,16 @@ def create(
     name = name_of(vulnerability)
     if not name:
         raise invalid(f"{vulnerability[:100]!r} is no name of a vulnerability, as CVE-2024-1234")
-    if package and not _is_package(package):
-        raise invalid(f"{package[:100]!r} is neither a package's name nor a package URL")
+    if len(packages) > _MAX_PACKAGES:
+        raise invalid(f"it names more than {_MAX_PACKAGES} packages")
+    for package in packages:
+        if not _is_package(package):
+            raise invalid(f"{package[:100]!r} is neither a package's name nor a package URL")
     _check_expiry(expires_at, at, at, longest)
     made = VulnerabilityException(
         place=place,
         names=(name,),
-        package=package,
+        packages=tuple(dict.fromkeys(packages)),
         assessment=Assessment.NOT_AFFECTED if justification else Assessment.ACCEPTED,
         justification=justification,
         reason=_checked_reason(reason),
@@ -149,7 +154,7 @@ def revoke(
 
 
 def _is_package(text: str) -> bool:
-    if len(text) > _MAX_PACKAGE or not text.isprintable() or " " in text:
+    if not 0 < len(text) <= _MAX_PACKAGE or not text.isprintable() or " " in text:
         return False
     return not text.startswith("pkg:") or purls.parse(text) is not None
 

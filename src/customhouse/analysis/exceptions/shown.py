@@ -47,7 +47,7 @@ def additions(
         tx: the transaction.
         image: where the findings are.
         groups: for each occurrence every name of its vulnerability, and a row for each package,
-            with the columns of `packages.PACKAGE`.
+            with the columns of `PACKAGE`.
 
     Returns:
         For each occurrence the fields to add, none where nothing is said: `vexAssessment` if
@@ -121,14 +121,21 @@ def name(found: VulnerabilityException) -> str:
     return f"projects/{project_id(found.place.project)}/exceptions/{found.id}"
 
 
-def to_json(found: VulnerabilityException, at: int) -> dict[str, Any]:
-    """An exception as the API writes it; what is empty is left out."""
+def to_json(found: VulnerabilityException, at: int, packages: int = 20) -> dict[str, Any]:
+    """An exception as the API writes it; what is empty is left out.
+
+    Args:
+        found: the exception.
+        at: the present time, in microseconds.
+        packages: how many of its packages are listed; `packageCount` has their number.
+    """
     document: dict[str, Any] = {
         "name": name(found),
         "vulnerability": found.names[0],
         "aliases": list(found.names[1:]),
         "image": str(found.place),
-        "package": found.package,
+        "packages": list(found.packages[:packages]),
+        "packageCount": len(found.packages),
         "assessment": found.assessment.value,
         "justification": found.justification.value if found.justification else "",
         "reason": found.reason,

@@ -78,27 +78,32 @@ def replace(tx: Transaction, documents: Sequence[Vex], source: Source, at: int) 
     remove(tx, source.place, source.origin, name)
     known = _known(tx, source.place)
     rows: list[VulnerabilityException] = []
-    skipped = 0
+    skipped = size = 0
     for vex in documents:
         if vex.subjects and known and not known & set(vex.subjects):
             raise invalid(f"it is an attestation of another image than {source.place.digest}")
         skipped += vex.skipped
-        for said, product in _said(vex):
-            found = list(_places(tx, source.place, product, known))
-            skipped += not found
-            rows += (_row(vex, said, where, package, source, name, at) for where, package in found)
-            if len(rows) > MAX_STATEMENTS:
-                raise invalid(f"it says something about more than {MAX_STATEMENTS} packages")
+        for said in vex.statements:
+            places: dict[tuple[Place, bool], dict[str, None]] = {}
+            for product in said.products or _attested(vex):
+                found = list(_places(tx, source.place, product, known))
+                skipped += not found
+                size += len(found)
+                if size > MAX_STATEMENTS:
+                    raise invalid(f"it says something about more than {MAX_STATEMENTS} packages")
+                for where, package in found:
+                    places.setdefault((where, bool(package)), {})[package] = None
+            rows += (
+                _row(vex, said, where, tuple(packages) if is_part else (), source, name, at)
+                for (where, is_part), packages in places.items()
+            )
     put(tx, rows, at)
     return Outcome(len(rows), skipped)
 
 
-def _said(vex: Vex) -> Iterator[tuple[Statement, Product | None]]:
-    """Every statement with each of its products; None for what the document is attached to."""
-    attested = (Product(digests=vex.subjects),) if vex.subjects else (None,)
-    for statement in vex.statements:
-        for product in statement.products or attested:
-            yield statement, product
+def _attested(vex: Vex) -> tuple[Product | None]:
+    """What a statement without products is about; None for what the document is attached to."""
+    return (Product(digests=vex.subjects),) if vex.subjects else (None,)
 
 
 def remove(tx: Transaction, place: Place, origin: Origin, source: str) -> None:
@@ -127,12 +132,18 @@ def is_stored(tx: Transaction, repository: str, referrer: str) -> bool:
 
 
 def _row(
-    vex: Vex, said: Statement, place: Place, package: str, source: Source, name: str, at: int
+    vex: Vex,
+    said: Statement,
+    place: Place,
+    packages: tuple[str, ...],
+    source: Source,
+    name: str,
+    at: int,
 ) -> VulnerabilityException:
     return VulnerabilityException(
         place=place,
         names=said.names,
-        package=package,
+        packages=packages,
         assessment=said.assessment,
         justification=said.justification,
         reason=said.details,

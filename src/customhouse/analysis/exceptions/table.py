@@ -48,7 +48,8 @@ EXCEPTION = Table(
     # What it is about; empty for every repository of the project, digest, package.
     Column("repository", Name, nullable=False),
     Column("digest", Name, nullable=False),
-    Column("package", Text, nullable=False),
+    # Package URLs and names, a line each: a document may list thousands for one statement.
+    Column("packages", Text, nullable=False),
     Column("assessment", Text, nullable=False),
     Column("justification", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -194,7 +195,7 @@ def _is(state: State, at: int) -> ColumnElement[bool]:
 def _values(row: VulnerabilityException, at: int) -> dict[str, object]:
     return {
         **row.place._asdict(),
-        "package": row.package,
+        "packages": "\n".join(row.packages),
         "assessment": row.assessment.value,
         "justification": row.justification.value if row.justification else "",
         "reason": row.reason,
@@ -215,7 +216,7 @@ def _read(row: Row[Any], names: tuple[str, ...]) -> VulnerabilityException:
     return VulnerabilityException(
         place=Place(row.project, row.repository, row.digest),
         names=names,
-        package=row.package,
+        packages=tuple(row.packages.split("\n")) if row.packages else (),
         assessment=Assessment(row.assessment),
         justification=Justification(row.justification) if row.justification else None,
         reason=row.reason,

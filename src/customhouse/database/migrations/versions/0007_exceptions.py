@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("project", NAME, nullable=False),
         sa.Column("repository", NAME, nullable=False),
         sa.Column("digest", NAME, nullable=False),
-        sa.Column("package", sa.Text(), nullable=False),
+        sa.Column("packages", sa.Text(), nullable=False),
         sa.Column("assessment", sa.Text(), nullable=False),
         sa.Column("justification", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
