@@ -18,8 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from customhouse import control
 from customhouse.analysis import feed_health
 from customhouse.analysis.analyse import Analyst
-from customhouse.analysis.api import feed_updates, feeds, occurrences
+from customhouse.analysis.api import exceptions, feed_updates, feeds, occurrences
 from customhouse.analysis.bundles import BundleImporter
+from customhouse.analysis.exceptions.attachments import Attachments
 from customhouse.analysis.imports import Importer
 from customhouse.analysis.shelf import Shelf, adopt
 from customhouse.analysis.updates import Updater
@@ -31,6 +32,7 @@ from customhouse.events import (
     FeedBundleUploaded,
     FeedUpdateAsked,
     FeedUploaded,
+    ManifestDeleted,
     ManifestPushed,
 )
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
@@ -246,6 +248,7 @@ class Application:
             feeds.router(database, incoming(settings), is_offline=settings.feeds.offline),
             feed_updates.router(database, shelf(settings), incoming(settings)),
             occurrences.router(database),
+            exceptions.router(database, settings.analysis.exception_days),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),
             service_accounts.router(database, authenticator, settings.iam.domain),
@@ -433,6 +436,8 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     updater = Updater(database, kept)
     bundle_importer = BundleImporter(database, kept, incoming(settings))
     analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
+    attachments = Attachments(database, FileBlobStore(settings.data))
+    read_vex = Workflow("read-vex", attachments.run, concurrency=4)
     load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
     # Two, so that a slow mirror does not hold up all others.
     update_feed = Workflow("update-feed", updater.run, concurrency=2, abandoned=updater.give_up)
@@ -440,6 +445,8 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
         Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
+        Subscription(ManifestPushed, read_vex, lambda event: (event.repository, event.digest)),
+        Subscription(ManifestDeleted, read_vex, lambda event: (event.repository, event.digest)),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
         Subscription(FeedUpdateAsked, update_feed, lambda event: (event.operation,)),
         Subscription(FeedBundleUploaded, load_bundle, lambda event: (event.operation,)),

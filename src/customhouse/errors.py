@@ -459,6 +459,24 @@ class Code(Enum):
         "the bundle of feeds cannot be read: {reason}",
         "Make it again with customhouse feeds export.",
     )
+    VEX_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the VEX document cannot be read: {reason}",
+        "Give a JSON file in OpenVEX, in CSAF's profile VEX, or an attestation of OpenVEX.",
+    )
+    EXCEPTION_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the exception cannot be made: {reason}",
+        "docs/how-to/exceptions.md shows how exceptions are made and what they may say.",
+    )
+    EXCEPTION_UNKNOWN = Entry(
+        404,
+        "UNSUPPORTED",
+        "there is no exception {exception} in project {project}",
+        "List what there is: customhouse exceptions list --project PROJECT.",
+    )
     OPERATION_UNKNOWN = Entry(
         404,
         "UNSUPPORTED",

@@ -164,6 +164,9 @@ class AnalysisSettings(_Section):
     """The most files in one layer."""
     max_layer_seconds: float = Field(300.0, gt=0)
     """The longest time that the reading of one layer may take."""
+    exception_days: int = Field(0, ge=0, le=36500)
+    """The most days that an exception of a vulnerability may last; 0 for any number, and none at
+    all: with a limit every exception has an end."""
 
 
 class FeedSourceSettings(_Section):

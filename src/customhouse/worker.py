@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from customhouse.analysis import feed_health, images, updates
+from customhouse.analysis.exceptions import table as exceptions
 from customhouse.application import incoming, shelf, subscriptions
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, now
@@ -135,6 +136,7 @@ def _forget_what_is_old(settings: Settings, database: Database) -> None:
     for email in database.write(_purge_accounts):
         _log.info("a service account can no longer be had back", account=email)
     for project in database.read(projects.expired, _STEP):
+        database.write(exceptions.forget_project, project)
         while database.write(purge.step, project):
             pass
         _log.info("a deleted project is gone", project=project)

@@ -151,6 +151,7 @@ def test_the_life_of_a_vulnerability(
         "vulnerabilities": {},
         "total_vulnerability_found": 0,
         "not_fixed_vulnerability_count": 0,
+        "exception_count": 0,
     }
 
 

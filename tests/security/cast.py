@@ -43,6 +43,7 @@ THINGS = {
     "topic": "gcr",
     "subscription": "subscription-one",
     "delivery": "0",
+    "exception": "999",
 }
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from customhouse.analysis import advisories, findings, images
+from customhouse.analysis import vulnerabilities as vulnerability_names
+from customhouse.analysis.exceptions import assessments, shown
 from customhouse.analysis.images import ImageAnalysis, Status
 from customhouse.analysis.severity import Severity
 from customhouse.errors import Code, Failure
@@ -138,15 +140,22 @@ def vulnerabilities(
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    analyses = images.get(tx, _images(tx, resource))
+    here = _images(tx, resource)
+    analyses = images.get(tx, here)
     inventories = sorted({each.inventory_id for each in analyses.values() if each.inventory_id})
     if not inventories:
         return [], 0
     rows = findings.of_inventories(tx, inventories, after, count)
-    found = [
-        _vulnerability(resource, list(group))
-        for _, group in groupby(rows, key=lambda row: row.vulnerability_id)
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: row.vulnerability_id)]
+    names = vulnerability_names.aliases(tx, {row.vulnerability_id for row in rows})
+    found = [_vulnerability(resource, group) for group in groups]
+    image = assessments.image(tx, resource.project, resource.repository, resource.digest, here)
+    named = [
+        (frozenset((*names[group[0].vulnerability_id], *(row.advisory for row in group))), group)
+        for group in groups
     ]
+    for occurrence, more in zip(found, shown.additions(tx, image, named), strict=True):
+        occurrence["vulnerability"] |= more
     return found, rows[-1].vulnerability_id if len(found) == count else 0
 
 

@@ -6,12 +6,13 @@ import sys
 import time
 from contextlib import nullcontext
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from customhouse.cli import credentials
 from customhouse.cli.client import Client
+from customhouse.cli.exemption import exempted, in_words, of_packages
 from customhouse.cli.output import (
     SEVERITIES,
     Format,
@@ -28,6 +29,9 @@ from customhouse.cli.output import (
 )
 from customhouse.errors import Code, Failure
 from customhouse.names import ImageReference, parse_image, split_project
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 app = App(name="images", help="Images: list, look into, delete.")
 
@@ -197,6 +201,7 @@ def _summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         "not_fixed_vulnerability_count": sum(
             not each["vulnerability"]["fixAvailable"] for each in found
         ),
+        "exception_count": sum("exceptions" in each["vulnerability"] for each in found),
     }
 
 
@@ -213,30 +218,36 @@ def _print_description(document: dict[str, Any]) -> None:
     for occurrence in document["discovery_summary"]["discovery"]:
         _print_discovery(occurrence["discovery"])
     summary = document["package_vulnerability_summary"]
-    rows = [
+    rows: list[list[str | Text]] = [
         [
-            severity(name),
+            exempted(severity(name), exception),
             _title(occurrence),
             issue["affectedPackage"],
             issue["affectedVersion"]["fullName"],
             issue["fixedVersion"].get("fullName", "not fixed"),
+            in_words(exception),
         ]
         for name, occurrences in summary["vulnerabilities"].items()
         for occurrence in occurrences
-        for issue in occurrence["vulnerability"]["packageIssue"]
+        for issue, exception in of_packages(occurrence["vulnerability"])
     ]
     states = [each["discovery"] for each in document["discovery_summary"]["discovery"]]
     if not rows and all(_is_clear(discovery) for discovery in states):
         out.print("No known vulnerabilities.")
     if rows:
-        print_table(["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN"], rows)
+        columns = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "EXCEPTION"]
+        excepted = summary["exception_count"]
+        width = len(columns) if excepted else len(columns) - 1
+        print_table(columns[:width], [row[:width] for row in rows])
         counts = ", ".join(
             f"{len(occurrences)} {name.removeprefix('SEVERITY_').lower()}"
             for name, occurrences in summary["vulnerabilities"].items()
         )
         total = plural(summary["total_vulnerability_found"], "vulnerability")
         total = total.replace("vulnerabilitys", "vulnerabilities")
-        out.print(f"{total}: {counts}. {summary['not_fixed_vulnerability_count']} without a fix.")
+        more = f", {excepted} with an exception" if excepted else ""
+        unfixed = summary["not_fixed_vulnerability_count"]
+        out.print(f"{total}: {counts}. {unfixed} without a fix{more}.")
 
 
 def _is_clear(discovery: dict[str, Any]) -> bool:

@@ -34,6 +34,11 @@ app.command("customhouse.cli.images:app", name="images", help="Images: list, loo
 app.command(
     "customhouse.cli.feeds:app", name="feeds", help="Advisories that images are matched with."
 )
+app.command(
+    "customhouse.cli.exceptions:app",
+    name="exceptions",
+    help="Vulnerabilities that are accepted, or do no harm.",
+)
 app.command("customhouse.cli.analysis:app", name="analysis", help="How versions are compared.")
 app.command(
     "customhouse.cli.projects:app", name="projects", help="Projects, and who may do what in them."

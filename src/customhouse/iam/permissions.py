@@ -95,6 +95,11 @@ class Permission(Enum):
     OCCURRENCES_UPDATE = "containeranalysis.occurrences.update"
     OCCURRENCES_GET_POLICY = "containeranalysis.occurrences.getIamPolicy"
     OCCURRENCES_SET_POLICY = "containeranalysis.occurrences.setIamPolicy"
+    EXCEPTIONS_CREATE = "customhouse.exceptions.create"
+    EXCEPTIONS_DELETE = "customhouse.exceptions.delete"
+    EXCEPTIONS_GET = "customhouse.exceptions.get"
+    EXCEPTIONS_LIST = "customhouse.exceptions.list"
+    EXCEPTIONS_UPDATE = "customhouse.exceptions.update"
 
     # Notifications.
     TOPICS_ATTACH = "pubsub.topics.attachSubscription"

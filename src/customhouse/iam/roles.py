@@ -38,7 +38,14 @@ _REPOSITORY_ADMIN = (
 )
 _NOTES_VIEW = {P.NOTES_GET, P.NOTES_LIST}
 _NOTES_EDIT = _NOTES_VIEW | {P.NOTES_CREATE, P.NOTES_DELETE, P.NOTES_UPDATE}
-_OCCURRENCES_VIEW = {P.OCCURRENCES_GET, P.OCCURRENCES_LIST}
+# Who reads what is found reads what is held of it.
+_EXCEPTIONS_VIEW = {P.EXCEPTIONS_GET, P.EXCEPTIONS_LIST}
+_EXCEPTIONS_ADMIN = _EXCEPTIONS_VIEW | {
+    P.EXCEPTIONS_CREATE,
+    P.EXCEPTIONS_DELETE,
+    P.EXCEPTIONS_UPDATE,
+}
+_OCCURRENCES_VIEW = {P.OCCURRENCES_GET, P.OCCURRENCES_LIST} | _EXCEPTIONS_VIEW
 _OCCURRENCES_EDIT = _OCCURRENCES_VIEW | {
     P.OCCURRENCES_CREATE,
     P.OCCURRENCES_DELETE,
@@ -47,6 +54,7 @@ _OCCURRENCES_EDIT = _OCCURRENCES_VIEW | {
 _ANALYSIS_ADMIN = (
     _NOTES_EDIT
     | _OCCURRENCES_EDIT
+    | _EXCEPTIONS_ADMIN
     | {
         P.NOTES_ATTACH,
         P.NOTES_LIST_OCCURRENCES,
@@ -202,7 +210,7 @@ _TABLE = (
     _role(
         "containeranalysis.admin",
         "Administrator of analysis",
-        "Everything with notes and occurrences.",
+        "Everything with notes, occurrences and exceptions.",
         _ANALYSIS_ADMIN,
     ),
     _role("containeranalysis.notes.viewer", "Viewer of notes", "Read notes.", _NOTES_VIEW),
@@ -298,6 +306,12 @@ _TABLE = (
         "Administrator of deploys",
         "Everything with deploys.",
         _DEPLOYS_VIEW | {P.DEPLOYS_CREATE, P.DEPLOYS_APPROVE, P.TARGETS_MANAGE},
+    ),
+    _role(
+        "customhouse.exceptionAdmin",
+        "Administrator of exceptions",
+        "Accept vulnerabilities, say why they do no harm, and read what is found.",
+        _EXCEPTIONS_ADMIN | _OCCURRENCES_VIEW | _NOTES_VIEW,
     ),
     _role("customhouse.usageViewer", "Viewer of usage", "Read usage and cost.", {P.USAGE_GET}),
     _role(

@@ -129,6 +129,42 @@ def user(tx: Transaction, repository_id: int, digest: str) -> str | None:
     return None if row is None else row[0]
 
 
+def pushed_by(tx: Transaction, repository: str, digest: str) -> str | None:
+    """Who pushed a manifest first that the repository holds; None if it does not."""
+    found: str | None = tx.execute(
+        select(REPOSITORY_MANIFEST.c.pushed_by)
+        .select_from(REPOSITORY.join(REPOSITORY_MANIFEST).join(MANIFEST))
+        .where(REPOSITORY.c.name == repository, MANIFEST.c.digest == digest)
+    ).scalar()
+    return found
+
+
+def indexes_of(tx: Transaction, repository: str, digest: str, count: int) -> list[str]:
+    """The digests of at most `count` indexes of a repository that a manifest is part of."""
+    return list(
+        tx.execute(
+            select(MANIFEST.c.digest)
+            .select_from(MANIFEST_PART.join(MANIFEST).join(REPOSITORY_MANIFEST).join(REPOSITORY))
+            .where(MANIFEST_PART.c.digest == digest, REPOSITORY.c.name == repository)
+            .order_by(MANIFEST.c.digest)
+            .limit(count)
+        ).scalars()
+    )
+
+
+def holders(tx: Transaction, project: str, digest: str, count: int) -> list[str]:
+    """The names of at most `count` repositories of a project that hold a manifest."""
+    return list(
+        tx.execute(
+            select(REPOSITORY.c.name)
+            .select_from(REPOSITORY.join(REPOSITORY_MANIFEST).join(MANIFEST))
+            .where(REPOSITORY.c.project == project, MANIFEST.c.digest == digest)
+            .order_by(REPOSITORY.c.name)
+            .limit(count)
+        ).scalars()
+    )
+
+
 def check_parts(
     tx: Transaction, repository_id: int, manifest: Manifest, *, sparse_indexes: bool
 ) -> None:
