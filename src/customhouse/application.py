@@ -15,12 +15,22 @@ import structlog
 
 from customhouse import control
 from customhouse.analysis.analyse import Analyst
-from customhouse.analysis.api import feeds, occurrences
+from customhouse.analysis.api import feeds, occurrences, sboms
 from customhouse.analysis.imports import Importer
+from customhouse.analysis.sbom.attending import Attendant
+from customhouse.analysis.sbom.publishing import Publisher
+from customhouse.analysis.sbom.reading import Reader
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, LoopDatabase
 from customhouse.errors import Code, Failure
-from customhouse.events import AnalysisOutdated, FeedUploaded, ManifestPushed
+from customhouse.events import (
+    AnalysisOutdated,
+    FeedUploaded,
+    ImageAnalysed,
+    ManifestDeleted,
+    ManifestPushed,
+    TagDeleted,
+)
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
 from customhouse.iam.access import Access
 from customhouse.iam.api import accounts as service_accounts
@@ -226,6 +236,7 @@ class Application:
         routers = (
             feeds.router(database, incoming(settings)),
             occurrences.router(database),
+            sboms.router(database),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),
             service_accounts.router(database, authenticator, settings.iam.domain),
@@ -394,12 +405,22 @@ def incoming(settings: Settings) -> Path:
 
 def subscriptions(settings: Settings, database: Database) -> tuple[Subscription, ...]:
     """The table of which event starts which workflow, with which arguments."""
-    analyst = Analyst(database, FileBlobStore(settings.data), settings.analysis)
+    store = FileBlobStore(settings.data)
+    analyst = Analyst(database, store, settings.analysis)
+    publisher = Publisher(database, store, settings.server.public_url, settings.iam.domain)
+    sboms_of = Attendant(Reader(database, store), publisher)
     importer = Importer(database, incoming(settings))
     analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
     load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
+    pushed = Workflow("sboms-of-push", sboms_of.pushed, concurrency=2)
+    analysed = Workflow("sboms-of-image", sboms_of.analysed, concurrency=2)
+    removed = Workflow("forget-sboms", sboms_of.removed)
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
         Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
+        Subscription(ManifestPushed, pushed, lambda it: (it.repository, it.digest, it.tags)),
+        Subscription(ImageAnalysed, analysed, lambda event: (event.digest,)),
+        Subscription(ManifestDeleted, removed, lambda it: (it.repository, it.digest, "")),
+        Subscription(TagDeleted, removed, lambda it: (it.repository, it.digest, it.tag)),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
     )

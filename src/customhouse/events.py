@@ -69,6 +69,12 @@ class AnalysisOutdated(Event, frozen=True):
     digest: str
 
 
+class ImageAnalysed(Event, frozen=True):
+    """The inventory of an image was taken, or taken anew; it may be in several repositories."""
+
+    digest: str
+
+
 AnyEvent = (
     ManifestPushed
     | ManifestDeleted
@@ -76,4 +82,5 @@ AnyEvent = (
     | FeedUploaded
     | AdvisoriesChanged
     | AnalysisOutdated
+    | ImageAnalysed
 )

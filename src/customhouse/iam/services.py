@@ -48,6 +48,7 @@ class Service:
 
 
 SCANNING = "containerscanning.googleapis.com"
+SBOMS = "containersbom.googleapis.com"
 
 SERVICES = {
     service.name: service
@@ -69,6 +70,7 @@ SERVICES = {
             "gcp-sa-containerscanning",
             "roles/containerscanning.ServiceAgent",
         ),
+        Service(SBOMS, "SBOMs as referrers of images", default=False),
         Service("iam.googleapis.com", "Identity and Access Management"),
     )
 }
@@ -97,6 +99,15 @@ def is_enabled(tx: Transaction, project: str, service: str) -> bool:
     return service in enabled(tx, project)
 
 
+def agent(tx: Transaction, project: str, service: Service, domain: str) -> str:
+    """The address of a service's account in a project.
+
+    Raises:
+        Failure: PROJECT_UNKNOWN.
+    """
+    return f"service-{projects.get(tx, project).number}@{service.agent}.{domain}"
+
+
 def enable(tx: Transaction, project: str, service: Service, domain: str) -> None:
     """Switch a service on, and let its agent do what it has to.
 
@@ -109,11 +120,10 @@ def enable(tx: Transaction, project: str, service: Service, domain: str) -> None
     Raises:
         Failure: PROJECT_UNKNOWN.
     """
-    number = projects.get(tx, project).number
+    email = agent(tx, project, service, domain)
     values = {"project": project, "service": service.name, "enabled_at": now()}
     tx.execute(insert(tx, PROJECT_SERVICE).on_conflict_do_nothing(), values)
     if service.agent:
-        email = f"service-{number}@{service.agent}.{domain}"
         service_accounts.ensure(tx, email, project, f"{service.title} Service Agent")
         policies.grant(tx, Resource(project), service.role, f"serviceAccount:{email}")
 
