@@ -129,13 +129,10 @@ def of_image(tx: Transaction, resource: Resource, platform: str = "") -> Content
 def _choose(tx: Transaction, resource: Resource, platform: str) -> tuple[str, str]:
     """The digest and platform of the one image that is meant."""
     digests = occurrences.runnable(tx, resource)
-    platforms: dict[str, str] = dict(
-        tx.execute(
-            select(MANIFEST.c.digest, MANIFEST.c.platform).where(MANIFEST.c.digest.in_(digests))
-        )
-        .tuples()
-        .all()
+    rows = tx.execute(
+        select(MANIFEST.c.digest, MANIFEST.c.platform).where(MANIFEST.c.digest.in_(digests))
     )
+    platforms: dict[str, str] = {row.digest: row.platform for row in rows}
     chosen = [
         digest
         for digest in digests

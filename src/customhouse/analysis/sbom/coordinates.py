@@ -78,11 +78,13 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
         "suse": "sles",
     }
 )
+# Systems without advisories whose identifier is not the first word of their name.
+_NAMES: Mapping[str, str] = MappingProxyType({"cbl": "mariner", "microsoft": "azurelinux"})
 
 _ENTERPRISE = re.compile(r"Linux Enterprise (Server|Micro) ([0-9]+)(?: SP([0-9]+)|\.([0-9]+))?")
 _NUMBERED = re.compile(r"([A-Za-z]+).*?([0-9]+(?:\.[0-9]+)*)").match
 _SOURCE_FILE = re.compile(r"(.+)-([^-]+-[^-]+)\.(?:no)?src\.rpm").fullmatch
-_RELEASE = re.compile(r"(?:(.+)-)?v?([0-9][^-]*|edge|sid|tumbleweed)").fullmatch
+_RELEASE = re.compile(r"(?:(.+)-)?v?([0-9][^-]*|edge|sid)").fullmatch
 
 
 class Distribution(NamedTuple):
@@ -108,6 +110,7 @@ def distribution(ecosystem: str, system: str) -> Distribution:
     if family not in _DISTRIBUTIONS:
         match = _NUMBERED(system)
         word = match[1].lower() if match else ""
+        word = _NAMES.get(word, word)
         return Distribution(word, f"{word}-{match[2]}" if match else "")
     namespace, identifier = _DISTRIBUTIONS[family]
     if family == "Red Hat" and system.startswith("CentOS"):
@@ -138,6 +141,8 @@ def release_of(distro: str, namespace: str) -> str:
     identifier, version = (match[1] or namespace, match[2]) if match else (distro.lower(), "")
     if not version and identifier not in names.ROLLING:
         identifier, version = namespace, identifier
+    if identifier in names.ROLLING:
+        return names.ROLLING[identifier]
     identifier = _ALIASES.get(identifier, identifier)
     if identifier == "debian":
         found = names.debian_release(version)
@@ -147,8 +152,6 @@ def release_of(distro: str, namespace: str) -> str:
     if identifier == "alpine":
         found = names.alpine(version, "")
         return f"Alpine:{found}" if found else ""
-    if identifier.startswith("opensuse") and version == "tumbleweed":
-        return "openSUSE:Tumbleweed"
     if identifier.startswith("opensuse"):
         name = "openSUSE Leap Micro" if identifier.endswith("micro") else "openSUSE Leap"
         return names.suse(identifier, name, version, "") or ""
@@ -157,7 +160,7 @@ def release_of(distro: str, namespace: str) -> str:
         title = f"Server {major} SP{pack}" if pack else f"Server {major}"
         title = title if identifier == "sles" else f"Micro {version}"
         return names.suse(identifier, "", version, f"SUSE Linux Enterprise {title}") or ""
-    return names.ROLLING.get(identifier) or names.by_major(identifier, version) or ""
+    return names.by_major(identifier, version) or ""
 
 
 def kind_of(ecosystem: str, path: str) -> str:
