@@ -53,20 +53,20 @@ def parse(text: str) -> Purl | None:
     """Read a package URL; None if it is none, too long, or has characters that do not print."""
     if len(text) > MAX_PURL or not text.startswith("pkg:"):
         return None
+    decoded = unquote if "%" in text else str
     rest, _, query = text[4:].partition("#")[0].partition("?")
     kind, slash, path = rest.lstrip("/").partition("/")
     kind = kind.lower()
     folder, _, last = path.strip("/").rpartition("/")
     name, _, version = last.partition("@")
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    purl = Purl(
-        kind,
-        "/".join(unquote(segment) for segment in folder.split("/") if segment),
-        unquote(name).strip(),
-        unquote(version).strip(),
-        {key.lower(): unquote(value) for key, _, value in pairs if value},
-    )
-    texts = (purl.namespace, purl.name, purl.version, *purl.qualifiers.values())
-    if not (_TYPE(kind) and slash and purl.name) or not all(map(str.isprintable, texts)):
+    namespace = "/".join(decoded(segment) for segment in folder.split("/") if segment)
+    name, version = decoded(name).strip(), decoded(version).strip()
+    qualifiers = {}
+    for pair in query.split("&"):
+        key, _, value = pair.partition("=")
+        if value:
+            qualifiers[key.lower()] = decoded(value)
+    texts = "".join((namespace, name, version, *qualifiers.values()))
+    if not (_TYPE(kind) and slash and name and texts.isprintable()):
         return None
-    return purl
+    return Purl(kind, namespace, name, version, qualifiers)

@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
 from customhouse.analysis import findings, occurrences
+from customhouse.analysis.packages import INVENTORY_PACKAGE
 from customhouse.analysis.sbom import attached
 from customhouse.analysis.sbom.reading import Reader
 from customhouse.oci import OCI_MANIFEST
@@ -240,15 +242,39 @@ def test_the_images_own_system_names_the_release(place: Reading) -> None:
     assert place.found(image) == [("DSA-1", "sed", bill)]
 
 
-def test_equal_packages_are_one_row(place: Reading) -> None:
-    """A bill's package has the very row that the image's own reader makes."""
+def test_the_images_own_database_knows_better(place: Reading) -> None:
+    """A tool calls a package the distribution's that somebody else made."""
     image = place.image(REPOSITORY)
-    own = place.analysed(image, taken(DEBIAN))
-    place.bill(REPOSITORY, document(SED), subject=image)
-    (theirs,) = place.database.read(attached.inventories, REPOSITORY, [image])
+    place.bill(REPOSITORY, document(SED.replace("4.9", "4.9-1ppa1")), subject=image)
+    assert place.found(image) == []  # by its version
+    load(place.database, advisory("DSA-2", affects("docker-ce", FROM_THE_FIRST)))
+    bill = place.bill(REPOSITORY, document(SED.replace("sed", "docker-ce")), subject=image)
+    assert place.found(image) == [("DSA-2", "docker-ce", bill)]
+    status = b"Package: docker-ce\nStatus: install ok installed\nArchitecture: x\nVersion: 4.9\n"
+    place.analysed(
+        image,
+        taken(DEBIAN | {"var/lib/dpkg/status": status + b"Maintainer: x <x@docker.com>\n\n"}),
+    )
+    place.reader.analysed(step, image)
+    assert place.found(image) == []
+
+
+def test_equal_packages_are_one_row(place: Reading) -> None:
+    """A bill's package has the very row that the reader of a package database makes."""
+    own = place.analysed(place.image(REPOSITORY), taken(DEBIAN))
+    other = place.image(REPOSITORY, "other")
+    place.bill(REPOSITORY, document(SED), subject=other)
+    (theirs,) = place.database.read(attached.inventories, REPOSITORY, [other])
+
+    def packages(tx: Transaction) -> list[int]:
+        rows = select(INVENTORY_PACKAGE.c.package_id)
+        return list(tx.scalars(rows.where(INVENTORY_PACKAGE.c.inventory_id.in_([own, theirs]))))
+
+    assert len(numbers := place.database.read(packages)) == 2
+    assert len(set(numbers)) == 1
     rows = place.database.read(findings.of_inventories, [own, theirs], 0, 100)
     assert len(rows) == 2
-    assert len(attached.distinct(rows)) == 1
+    assert [row.layer_index for row in attached.distinct(rows)] == [0]
 
 
 def test_how_many_an_image_may_have(place: Reading, monkeypatch: pytest.MonkeyPatch) -> None:

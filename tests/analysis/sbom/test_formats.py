@@ -16,7 +16,7 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 
 from customhouse.analysis.sbom import contents, cyclonedx, documents, spdx
 from customhouse.analysis.sbom.licences import expression
-from customhouse.analysis.sbom.reading import inventory
+from customhouse.analysis.sbom.reading import Own, inventory
 from customhouse.errors import Code, Failure
 from customhouse.iam import services
 from tests.analysis.sbom.places import Place, resource, taken
@@ -148,7 +148,7 @@ def test_there_and_back(place: Place, shared_data: Path, name: str, form: Any) -
     """What is written is read as the same packages, which have the same rows in the database."""
     found = stored(place, real(shared_data)[name])
     entries = documents.read(form.write(found)).entries
-    read = inventory(entries, "sha256:r", "")
+    read = inventory(entries, "sha256:r", Own())
     # Of a package of a third party nobody's release is told.
     ours = {it.package for it in found.items if "distro=" in it.purl or it.package.ecosystem}
     assert len(ours) > 10

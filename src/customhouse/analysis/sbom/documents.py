@@ -50,7 +50,7 @@ class Bill(NamedTuple):
 
     Attributes:
         entries: the packages that have a package URL.
-        passed_over: how many have none, or are malformed.
+        passed_over: how many have none, are images, or are malformed.
     """
 
     entries: tuple[Entry, ...]
@@ -172,7 +172,7 @@ def _part(raw: msgspec.Raw, form: type[Any]) -> Any:
 
 def _entry(locator: str, title: str, licence: str) -> Entry | None:
     purl = parse(locator)
-    if purl is None:
+    if purl is None or purl.type == "oci":  # an image, most often that which all is about
         return None
     if licence in {"NOASSERTION", "NONE"} or "LicenseRef-" in licence:
         licence = ""

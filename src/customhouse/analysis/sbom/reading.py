@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import structlog
+from sqlalchemy import select
 
 from customhouse.analysis import images
-from customhouse.analysis.inventory import Inventory, InventoryPackage
+from customhouse.analysis.inventory import MAX_PACKAGES, Inventory, InventoryPackage
+from customhouse.analysis.packages import INVENTORY_PACKAGE, PACKAGE
 from customhouse.analysis.sbom import attached, coordinates, documents, publishing
 from customhouse.analysis.sbom.attached import LAYER_INDEX, Link
 from customhouse.analysis.systems import System, names
@@ -43,6 +45,18 @@ _MAX_DOCUMENTS = 8
 _MAX_LINKS = 100
 
 
+class Own(NamedTuple):
+    """What an image tells of itself.
+
+    Attributes:
+        ecosystem: of its system; may be empty.
+        packages: names and versions of what it holds.
+    """
+
+    ecosystem: str = ""
+    packages: frozenset[tuple[str, str]] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Reads what is attached to images."""
@@ -68,7 +82,7 @@ class Reader:
         manifest = self.database.read(_manifest, link.repository, link.referrer)
         if manifest is None:
             return
-        own = self.database.read(images.get, [link.image])[link.image].ecosystem
+        own = self.database.read(_own, link.image)
         entries: list[Entry] = []
         for layer in _documents(manifest):
             try:
@@ -76,6 +90,10 @@ class Reader:
             except (Failure, OSError) as error:
                 reason = error.message if isinstance(error, Failure) else error.strerror
                 _log.info("an SBOM is not read", referrer=link.referrer, reason=reason)
+            if len(entries) > MAX_PACKAGES:
+                reason = f"there are more than {MAX_PACKAGES} packages"
+                _log.info("an SBOM is not read", referrer=link.referrer, reason=reason)
+                return
         if entries:
             self.database.write(attached.put, link, inventory(entries, link.referrer, own))
 
@@ -84,21 +102,29 @@ class Reader:
             return file.read(documents.MAX_BYTES + 1)
 
 
-def inventory(entries: Sequence[Entry], referrer: str, own: str) -> Inventory:
+def inventory(entries: Sequence[Entry], referrer: str, own: Own) -> Inventory:
     """Make an inventory of what a document lists.
 
-    Packages of a system whose release is not told are left out: nothing is known about them.
+    Packages of a system whose release is not told are left out: nothing is known about them. So
+    are those that the image's own database has: it tells more, such as who made them.
 
     Args:
         entries: the packages.
         referrer: the digest of the manifest that has the document: their layer.
-        own: the ecosystem of the image's own system; may be empty.
+        own: what the image tells of itself.
     """
     made = (
-        coordinates.to_package(it.purl, title=it.title, licence=it.licence, own=own)
+        coordinates.to_package(it.purl, title=it.title, licence=it.licence, own=own.ecosystem)
         for it in entries
     )
-    found = list(dict.fromkeys(it for it in made if it and it.ecosystem))
+    kept = (
+        it
+        for it in made
+        if it
+        and it.ecosystem
+        and (it.ecosystem in coordinates.LANGUAGES or (it.name, it.version) not in own.packages)
+    )
+    found = list(dict.fromkeys(kept))
     system = _system(found)
     if system:
         found = [
@@ -126,6 +152,16 @@ def _system(found: list[Package]) -> System | None:
     identifier, _, version = release.rpartition("-")
     also = names.suse_modules(ecosystem)
     return System(identifier or release, version, release, ecosystem, also)
+
+
+def _own(tx: Transaction, image: str) -> Own:
+    analysis = images.get(tx, [image])[image]
+    rows = tx.execute(
+        select(PACKAGE.c.name, PACKAGE.c.version)
+        .join(INVENTORY_PACKAGE)
+        .where(INVENTORY_PACKAGE.c.inventory_id == analysis.inventory_id)
+    )
+    return Own(analysis.ecosystem, frozenset((row.name, row.version) for row in rows))
 
 
 def _links(tx: Transaction, repository: str, digest: str, tags: list[str]) -> list[Link]:
