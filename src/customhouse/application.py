@@ -408,7 +408,7 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     store = FileBlobStore(settings.data)
     analyst = Analyst(database, store, settings.analysis)
     publisher = Publisher(database, store, settings.server.public_url, settings.iam.domain)
-    sboms_of = Attendant(Reader(database, store), publisher)
+    sboms_of = Attendant(database, Reader(database, store), publisher)
     importer = Importer(database, incoming(settings))
     analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
     load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
@@ -418,9 +418,26 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
         Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
-        Subscription(ManifestPushed, pushed, lambda it: (it.repository, it.digest, it.tags)),
-        Subscription(ImageAnalysed, analysed, lambda event: (event.digest,)),
-        Subscription(ManifestDeleted, removed, lambda it: (it.repository, it.digest, "")),
-        Subscription(TagDeleted, removed, lambda it: (it.repository, it.digest, it.tag)),
+        Subscription(
+            ManifestPushed,
+            pushed,
+            lambda event: (event.repository, event.digest, event.tags),
+            sboms_of.is_about_push,
+        ),
+        Subscription(
+            ImageAnalysed, analysed, lambda event: (event.digest,), sboms_of.is_about_image
+        ),
+        Subscription(
+            ManifestDeleted,
+            removed,
+            lambda event: (event.repository, event.digest, ""),
+            sboms_of.is_about_removal,
+        ),
+        Subscription(
+            TagDeleted,
+            removed,
+            lambda event: (event.repository, event.digest, event.tag),
+            sboms_of.is_about_removal,
+        ),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
     )

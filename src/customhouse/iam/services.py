@@ -17,6 +17,8 @@ from customhouse.iam import policies, projects, service_accounts
 from customhouse.iam.permissions import Resource
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
+
     from customhouse.database import Transaction
 
 PROJECT_SERVICE = Table(
@@ -97,6 +99,11 @@ def enabled(tx: Transaction, project: str) -> frozenset[str]:
 def is_enabled(tx: Transaction, project: str, service: str) -> bool:
     """Whether a service is on."""
     return service in enabled(tx, project)
+
+
+def projects_with(service: str) -> Select[tuple[str]]:
+    """A query for the projects that have a service, to be a part of others."""
+    return select(PROJECT_SERVICE.c.project).where(PROJECT_SERVICE.c.service == service)
 
 
 def agent(tx: Transaction, project: str, service: Service, domain: str) -> str:

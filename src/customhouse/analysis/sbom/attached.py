@@ -130,6 +130,16 @@ def remove(tx: Transaction, repository: str, referrer: str, tag: str = "") -> No
     tx.execute(delete(SBOM_INVENTORY).where(which))
 
 
+def is_known(tx: Transaction, repository: str, referrer: str) -> bool:
+    """Whether a manifest of a repository is a bill that counts."""
+    found = tx.execute(
+        select(SBOM_INVENTORY.c.image_digest)
+        .join(REPOSITORY)
+        .where(REPOSITORY.c.name == repository, SBOM_INVENTORY.c.referrer_digest == referrer)
+    )
+    return found.first() is not None
+
+
 def of_image(tx: Transaction, image: str) -> list[Link]:
     """Every referrer, in every repository, that tells of an image."""
     rows = tx.execute(

@@ -76,6 +76,16 @@ def is_ours(tx: Transaction, repository: str, referrer: str) -> bool:
     return found.first() is not None
 
 
+def is_known(tx: Transaction, repository: str, digest: str) -> bool:
+    """Whether a manifest is a bill that was written here, or was an image that has one."""
+    found = tx.execute(
+        select(SBOM_REFERRER.c.image_digest)
+        .join(REPOSITORY)
+        .where(REPOSITORY.c.name == repository, SBOM_REFERRER.c.image_digest == digest)
+    )
+    return found.first() is not None or is_ours(tx, repository, digest)
+
+
 @dataclass(frozen=True, slots=True)
 class Publisher:
     """Pushes bills of materials.
@@ -100,7 +110,7 @@ class Publisher:
         """Of the workflow of an analysis: push a bill to every repository that wants it."""
         after = ""
         while True:
-            names = step(f"find after {after}", self.database.read, _holders, digest, after)
+            names = step(f"find after {after}", self.database.read, holders, digest, after)
             for name in names:
                 step(f"publish in {name}", self._publish, name, digest)
             if len(names) < _PAGE:
@@ -126,32 +136,43 @@ class Publisher:
             file.finish(digest_of(content))
 
 
-def _holders(tx: Transaction, digest: str, after: str) -> list[str]:
-    """Names of repositories that hold a manifest, those after one, in order."""
+def holders(tx: Transaction, digest: str, after: str = "") -> list[str]:
+    """Names of repositories that hold a manifest and want bills, those after one, in order."""
     return list(
         tx.scalars(
             select(REPOSITORY.c.name)
             .select_from(MANIFEST.join(REPOSITORY_MANIFEST).join(REPOSITORY))
-            .where(MANIFEST.c.digest == digest, REPOSITORY.c.name > after)
+            .where(
+                MANIFEST.c.digest == digest,
+                REPOSITORY.c.name > after,
+                REPOSITORY.c.project.in_(services.projects_with(services.SBOMS)),
+            )
             .order_by(REPOSITORY.c.name)
             .limit(_PAGE)
         )
     )
 
 
+def lacks(tx: Transaction, repository: str, digest: str) -> bool:
+    """Whether a manifest is an image that was analysed and lacks the bill that it should have."""
+    if not services.is_enabled(tx, split_project(repository)[0], services.SBOMS):
+        return False
+    row = manifests.get(tx, repository, digest)
+    if row is None or not parse_manifest(row[2], row[1], digest).is_runnable:
+        return False
+    inventory = images.get(tx, [digest])[digest].inventory_id
+    return inventory not in {None, _published(tx, repository, digest)}
+
+
 def _wanted(
     tx: Transaction, repository: str, digest: str, host: str, domain: str
 ) -> _Wanted | None:
     """What is to be pushed beside an image; None if nothing is, or it is there."""
-    project = split_project(repository)[0]
-    if not services.is_enabled(tx, project, services.SBOMS):
-        return None
     row = manifests.get(tx, repository, digest)
-    if row is None or not parse_manifest(row[2], row[1], digest).is_runnable:
-        return None
     inventory = images.get(tx, [digest])[digest].inventory_id
-    if inventory is None or _published(tx, repository, digest) == inventory:
+    if row is None or inventory is None or not lacks(tx, repository, digest):
         return None
+    project = split_project(repository)[0]
     found = contents.of_image(tx, Resource(host, project, repository, digest))
     created = datetime.datetime.fromtimestamp(found.created / 1_000_000, datetime.UTC)
     bill = spdx.write(found)

@@ -66,7 +66,7 @@ class Reader:
 
     def pushed(self, step: Step, repository: str, digest: str, tags: list[str]) -> None:
         """Of the workflow of a push: read the bills in a manifest."""
-        for link in step("find bills", self.database.read, _links, repository, digest, tags):
+        for link in step("find bills", self.database.read, links, repository, digest, tags):
             step(f"read {link.referrer} of {link.image}", self._read, link)
 
     def analysed(self, step: Step, digest: str) -> None:
@@ -164,8 +164,8 @@ def _own(tx: Transaction, image: str) -> Own:
     return Own(analysis.ecosystem, frozenset((row.name, row.version) for row in rows))
 
 
-def _links(tx: Transaction, repository: str, digest: str, tags: list[str]) -> list[Link]:
-    """What a manifest that was pushed, or those in an index, tell of which images."""
+def links(tx: Transaction, repository: str, digest: str, tags: list[str]) -> list[Link]:
+    """Tell what a manifest that was pushed, or those in an index, tell of which images."""
     manifest = _manifest(tx, repository, digest)
     if manifest is None or publishing.is_ours(tx, repository, digest):
         return []
