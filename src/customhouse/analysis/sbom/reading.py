@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -94,8 +95,9 @@ class Reader:
                 reason = f"there are more than {MAX_PACKAGES} packages"
                 _log.info("an SBOM is not read", referrer=link.referrer, reason=reason)
                 return
-        if entries:
-            self.database.write(attached.put, link, inventory(entries, link.referrer, own))
+        found = inventory(entries, link.referrer, own)
+        if entries and not self.database.write(attached.put, link, found):
+            _log.info("an SBOM does not count", referrer=link.referrer, image=link.image)
 
     def _content(self, layer: Descriptor) -> bytes:
         with self.store.open(layer.digest) as file:
@@ -170,7 +172,7 @@ def links(tx: Transaction, repository: str, digest: str, tags: list[str]) -> lis
     if manifest is None or publishing.is_ours(tx, repository, digest):
         return []
     if manifest.kind is Kind.INDEX:
-        return list(_in_index(tx, repository, manifest))[:_MAX_LINKS]
+        return list(_in_index(tx, repository, manifest))
     if not _documents(manifest):
         return []
     found = [Link(repository, attached.image_of(tag), digest, tag) for tag in tags]
@@ -182,14 +184,17 @@ def links(tx: Transaction, repository: str, digest: str, tags: list[str]) -> lis
 
 def _in_index(tx: Transaction, repository: str, index: Manifest) -> Iterator[Link]:
     children = {child.digest for child in index.children}
-    for child in index.children:
-        annotations = child.annotations or {}
-        image = annotations.get(_REFERENCE, "")
-        if annotations.get(_REFERENCE_TYPE) != "attestation-manifest" or image not in children:
-            continue
-        manifest = _manifest(tx, repository, child.digest)
+    named = ((child.digest, child.annotations or {}) for child in index.children)
+    about = (
+        (digest, annotations[_REFERENCE])
+        for digest, annotations in named
+        if annotations.get(_REFERENCE_TYPE) == "attestation-manifest"
+        and annotations.get(_REFERENCE) in children
+    )
+    for digest, image in islice(about, _MAX_LINKS):
+        manifest = _manifest(tx, repository, digest)
         if manifest and _documents(manifest):
-            yield Link(repository, image, child.digest)
+            yield Link(repository, image, digest)
 
 
 def _manifest(tx: Transaction, repository: str, digest: str) -> Manifest | None:
