@@ -18,10 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from customhouse import control
 from customhouse.analysis import feed_health
 from customhouse.analysis.analyse import Analyst
-from customhouse.analysis.api import exceptions, feed_updates, feeds, occurrences
+from customhouse.analysis.api import exceptions, feed_updates, feeds, occurrences, sboms
 from customhouse.analysis.bundles import BundleImporter
 from customhouse.analysis.exceptions.attachments import Attachments
 from customhouse.analysis.imports import Importer
+from customhouse.analysis.sbom.attending import Attendant
+from customhouse.analysis.sbom.publishing import Publisher
+from customhouse.analysis.sbom.reading import Reader
 from customhouse.analysis.shelf import Shelf, adopt
 from customhouse.analysis.updates import Updater
 from customhouse.blobstore import FileBlobStore
@@ -32,8 +35,10 @@ from customhouse.events import (
     FeedBundleUploaded,
     FeedUpdateAsked,
     FeedUploaded,
+    ImageAnalysed,
     ManifestDeleted,
     ManifestPushed,
+    TagDeleted,
 )
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
 from customhouse.iam.access import Access
@@ -249,6 +254,7 @@ class Application:
             feed_updates.router(database, shelf(settings), incoming(settings)),
             occurrences.router(database),
             exceptions.router(database, settings.analysis.exception_days),
+            sboms.router(database),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),
             service_accounts.router(database, authenticator, settings.iam.domain),
@@ -428,7 +434,11 @@ def shelf(settings: Settings) -> Shelf:
 
 def subscriptions(settings: Settings, database: Database) -> tuple[Subscription, ...]:
     """The table of which event starts which workflow, with which arguments."""
-    analyst = Analyst(database, FileBlobStore(settings.data), settings.analysis)
+    store = FileBlobStore(settings.data)
+    analyst = Analyst(database, store, settings.analysis)
+    publisher = Publisher(database, store, settings.server.public_url, settings.iam.domain)
+    sboms_of = Attendant(database, Reader(database, store), publisher)
+    attachments = Attachments(database, store)
     kept = shelf(settings)
     importer = Importer(
         database, incoming(settings), partial(adopt, database, kept), settings.feeds.offline
@@ -436,7 +446,9 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     updater = Updater(database, kept)
     bundle_importer = BundleImporter(database, kept, incoming(settings))
     analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
-    attachments = Attachments(database, FileBlobStore(settings.data))
+    pushed = Workflow("sboms-of-push", sboms_of.pushed, concurrency=2)
+    analysed = Workflow("sboms-of-image", sboms_of.analysed, concurrency=2)
+    removed = Workflow("forget-sboms", sboms_of.removed)
     read_vex = Workflow("read-vex", attachments.run, concurrency=4)
     load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
     # Two, so that a slow mirror does not hold up all others.
@@ -447,6 +459,27 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
         Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
         Subscription(ManifestPushed, read_vex, lambda event: (event.repository, event.digest)),
         Subscription(ManifestDeleted, read_vex, lambda event: (event.repository, event.digest)),
+        Subscription(
+            ManifestPushed,
+            pushed,
+            lambda event: (event.repository, event.digest, event.tags),
+            sboms_of.is_about_push,
+        ),
+        Subscription(
+            ImageAnalysed, analysed, lambda event: (event.digest,), sboms_of.is_about_image
+        ),
+        Subscription(
+            ManifestDeleted,
+            removed,
+            lambda event: (event.repository, event.digest, ""),
+            sboms_of.is_about_removal,
+        ),
+        Subscription(
+            TagDeleted,
+            removed,
+            lambda event: (event.repository, event.digest, event.tag),
+            sboms_of.is_about_removal,
+        ),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
         Subscription(FeedUpdateAsked, update_feed, lambda event: (event.operation,)),
         Subscription(FeedBundleUploaded, load_bundle, lambda event: (event.operation,)),

@@ -477,6 +477,25 @@ class Code(Enum):
         "there is no exception {exception} in project {project}",
         "List what there is: customhouse exceptions list --project PROJECT.",
     )
+    SBOM_UNKNOWN = Entry(
+        404,
+        "MANIFEST_UNKNOWN",
+        "there is no SBOM of {image}: {reason}",
+        "Switch scanning on (customhouse services enable containerscanning), push the image again,"
+        " and wait until its analysis has ended.",
+    )
+    SBOM_INVALID = Entry(
+        422,
+        "UNSUPPORTED",
+        "the SBOM cannot be read: {reason}",
+        "SPDX 2 and CycloneDX are read, in JSON, also in statements of in-toto.",
+    )
+    SBOM_PLATFORM = Entry(
+        400,
+        "UNSUPPORTED",
+        "{count} images are of the platform asked for; there are {platforms}",
+        "Name one platform, as linux/amd64, or the digest of one image.",
+    )
     OPERATION_UNKNOWN = Entry(
         404,
         "UNSUPPORTED",

@@ -95,6 +95,12 @@ class AnalysisOutdated(Event, frozen=True):
     digest: str
 
 
+class ImageAnalysed(Event, frozen=True):
+    """The inventory of an image was taken, or taken anew; it may be in several repositories."""
+
+    digest: str
+
+
 AnyEvent = (
     ManifestPushed
     | ManifestDeleted
@@ -105,4 +111,5 @@ AnyEvent = (
     | AdvisoriesChanged
     | FindingsChanged
     | AnalysisOutdated
+    | ImageAnalysed
 )

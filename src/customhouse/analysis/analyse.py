@@ -13,10 +13,12 @@ from customhouse.analysis.images import Status
 from customhouse.analysis.inventory import Inventory, merge
 from customhouse.analysis.layers import READER_VERSION, LayerReading, read_layer
 from customhouse.errors import Failure
+from customhouse.events import ImageAnalysed
 from customhouse.iam import services
 from customhouse.names import split_project
 from customhouse.oci import Kind, Manifest, parse_manifest
 from customhouse.registry import manifests
+from customhouse.workflows import outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,6 +194,7 @@ def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
         error=reason,
         inventory_id=number,
     )
+    outbox.append(tx, ImageAnalysed(digest))
 
 
 def _unsupported(inventory: Inventory) -> str:

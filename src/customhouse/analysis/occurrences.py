@@ -17,6 +17,7 @@ from customhouse.analysis import advisories, findings, images
 from customhouse.analysis import vulnerabilities as vulnerability_names
 from customhouse.analysis.exceptions import assessments, shown
 from customhouse.analysis.images import ImageAnalysis, Status
+from customhouse.analysis.sbom import attached
 from customhouse.analysis.severity import Severity
 from customhouse.errors import Code, Failure
 from customhouse.iam import services
@@ -69,7 +70,7 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    analyses = images.get(tx, _images(tx, resource))
+    analyses = images.get(tx, runnable(tx, resource))
     if not analyses:
         analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, "it holds no image that runs")
     else:
@@ -140,16 +141,17 @@ def vulnerabilities(
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    here = _images(tx, resource)
-    analyses = images.get(tx, here)
-    inventories = sorted({each.inventory_id for each in analyses.values() if each.inventory_id})
+    digests = runnable(tx, resource)
+    analyses = images.get(tx, digests)
+    inventories = {each.inventory_id for each in analyses.values() if each.inventory_id}
+    inventories |= attached.inventories(tx, resource.repository, {resource.digest, *digests})
     if not inventories:
         return [], 0
-    rows = findings.of_inventories(tx, inventories, after, count)
+    rows = findings.of_inventories(tx, sorted(inventories), after, count)
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row.vulnerability_id)]
     names = vulnerability_names.aliases(tx, {row.vulnerability_id for row in rows})
     found = [_vulnerability(resource, group) for group in groups]
-    image = assessments.image(tx, resource.project, resource.repository, resource.digest, here)
+    image = assessments.image(tx, resource.project, resource.repository, resource.digest, digests)
     named = [
         (frozenset((*names[group[0].vulnerability_id], *(row.advisory for row in group))), group)
         for group in groups
@@ -159,8 +161,12 @@ def vulnerabilities(
     return found, rows[-1].vulnerability_id if len(found) == count else 0
 
 
-def _images(tx: Transaction, resource: Resource) -> list[str]:
-    """The digests of the images that run: the manifest itself, or the children of an index."""
+def runnable(tx: Transaction, resource: Resource) -> list[str]:
+    """The digests of the images that run: the manifest itself, or the children of an index.
+
+    Raises:
+        Failure: MANIFEST_UNKNOWN.
+    """
     found: list[str] = []
     queue = [(resource.digest, 0)]
     seen = {resource.digest}
@@ -185,7 +191,7 @@ def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
     """One vulnerability with the packages of the image that have it."""
     first = rows[0]
     body = msgspec.json.decode(first.body, type=advisories.Body)
-    issues = [_issue(row) for row in rows]
+    issues = [_issue(row) for row in attached.distinct(rows)]
     effective = max(row.severity for row in rows)
     scores = sorted(body.scores, key=lambda score: score.version, reverse=True)
     fixable = any(issue["fixAvailable"] for issue in issues)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 app = App(name="images", help="Images: list, look into, delete.")
+app.command("customhouse.cli.sboms:sbom", name="sbom")
 
 FormatOption = Annotated[Format, Parameter(name="--format")]
 
@@ -139,7 +140,7 @@ def describe(
     reference = parse_image(image)
     with Client(credentials.current(reference.host)) as client:
         host = reference.host or client.host
-        digest = _resolve(client, reference)
+        digest = resolve(client, reference)
         name = f"{host}/{reference.repository}"
         document: dict[str, Any] = {
             "image_summary": {
@@ -152,7 +153,7 @@ def describe(
         if show_package_vulnerability:
             project = split_project(reference.repository)[0]
             url = f"https://{name}@{digest}"
-            document["discovery_summary"] = {"discovery": _discovery(client, project, url, wait)}
+            document["discovery_summary"] = {"discovery": discovery_of(client, project, url, wait)}
             found = client.occurrences(project, "VULNERABILITY", url)
             document["package_vulnerability_summary"] = _summary(found)
     if format_ is Format.JSON:
@@ -164,8 +165,12 @@ def describe(
         raise SystemExit(1)
 
 
-def _resolve(client: Client, reference: ImageReference) -> str:
-    """The digest of an image."""
+def resolve(client: Client, reference: ImageReference) -> str:
+    """The digest of an image.
+
+    Raises:
+        Failure: IMAGE_UNKNOWN, and any of the server.
+    """
     scope = f"repository:{reference.repository}:pull"
     path = f"/v2/{reference.repository}/manifests/{reference.reference}"
     try:
@@ -177,7 +182,15 @@ def _resolve(client: Client, reference: ImageReference) -> str:
         raise Failure(Code.IMAGE_UNKNOWN, image=str(reference)) from failure
 
 
-def _discovery(client: Client, project: str, url: str, wait: float) -> list[dict[str, Any]]:
+def discovery_of(client: Client, project: str, url: str, wait: float) -> list[dict[str, Any]]:
+    """How far the analysis of an image is, once it has ended or the wait has.
+
+    Args:
+        client: of the server.
+        project: the image's project.
+        url: the image, as `https://HOST/PROJECT/IMAGE@DIGEST`.
+        wait: seconds.
+    """
     deadline = time.monotonic() + wait
     with notes().status("Waiting for the analysis") if sys.stderr.isatty() else nullcontext():
         while True:
@@ -291,7 +304,7 @@ def _delete(reference: ImageReference, *, force_delete_tags: bool, quiet: bool) 
     with Client(credentials.current(reference.host)) as client:
         host = reference.host or client.host
         name = f"{host}/{reference.repository}"
-        digest = _resolve(client, reference)
+        digest = resolve(client, reference)
         tags = client.list_tags(reference.repository)["manifest"][digest]["tag"]
         others = [tag for tag in tags if reference.digest or tag != reference.reference]
         if others and not force_delete_tags:

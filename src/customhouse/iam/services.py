@@ -17,6 +17,8 @@ from customhouse.iam import policies, projects, service_accounts
 from customhouse.iam.permissions import Resource
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
+
     from customhouse.database import Transaction
 
 PROJECT_SERVICE = Table(
@@ -48,6 +50,7 @@ class Service:
 
 
 SCANNING = "containerscanning.googleapis.com"
+SBOMS = "containersbom.googleapis.com"
 
 SERVICES = {
     service.name: service
@@ -69,6 +72,7 @@ SERVICES = {
             "gcp-sa-containerscanning",
             "roles/containerscanning.ServiceAgent",
         ),
+        Service(SBOMS, "SBOMs as referrers of images", default=False),
         Service("iam.googleapis.com", "Identity and Access Management"),
     )
 }
@@ -97,6 +101,20 @@ def is_enabled(tx: Transaction, project: str, service: str) -> bool:
     return service in enabled(tx, project)
 
 
+def projects_with(service: str) -> Select[tuple[str]]:
+    """A query for the projects that have a service, to be a part of others."""
+    return select(PROJECT_SERVICE.c.project).where(PROJECT_SERVICE.c.service == service)
+
+
+def agent(tx: Transaction, project: str, service: Service, domain: str) -> str:
+    """The address of a service's account in a project.
+
+    Raises:
+        Failure: PROJECT_UNKNOWN.
+    """
+    return f"service-{projects.get(tx, project).number}@{service.agent}.{domain}"
+
+
 def enable(tx: Transaction, project: str, service: Service, domain: str) -> None:
     """Switch a service on, and let its agent do what it has to.
 
@@ -109,11 +127,10 @@ def enable(tx: Transaction, project: str, service: Service, domain: str) -> None
     Raises:
         Failure: PROJECT_UNKNOWN.
     """
-    number = projects.get(tx, project).number
+    email = agent(tx, project, service, domain)
     values = {"project": project, "service": service.name, "enabled_at": now()}
     tx.execute(insert(tx, PROJECT_SERVICE).on_conflict_do_nothing(), values)
     if service.agent:
-        email = f"service-{number}@{service.agent}.{domain}"
         service_accounts.ensure(tx, email, project, f"{service.title} Service Agent")
         policies.grant(tx, Resource(project), service.role, f"serviceAccount:{email}")
 

@@ -104,7 +104,8 @@ class Engine:
                 _log.error("an event cannot be read and is left out", number=stored.number)
             if all(self._has_room(item.workflow) for item in items):
                 for item in items:
-                    self._start(item, stored)
+                    if item.is_about is None or item.is_about(event):
+                        self._start(item, stored)
                 started.append(stored.number)
         if started:
             self._database.write(outbox.remove, started)

@@ -43,8 +43,17 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Which workflow an event starts, and with which arguments."""
+    """Which workflow an event starts, and with which arguments.
+
+    Attributes:
+        event: the event.
+        workflow: the workflow.
+        arguments: of the workflow, from an event.
+        is_about: whether there is something to do about an event; asked just before the workflow
+            would be started, where a look costs a hundredth of what that costs. It may read.
+    """
 
     event: type[Event]
     workflow: Workflow
     arguments: Callable[[Any], tuple[object, ...]]
+    is_about: Callable[[Any], bool] | None = None

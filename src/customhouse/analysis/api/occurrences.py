@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from customhouse.analysis import occurrences
+from customhouse.analysis.occurrences import Resource
 from customhouse.errors import Code, Failure
 from customhouse.iam.api.guard import permitted
 from customhouse.iam.permissions import Permission
@@ -43,15 +44,8 @@ def router(database: LoopDatabase) -> APIRouter:
         The filter has the form `kind="VULNERABILITY" AND resourceUrl="https://HOST/P/I@sha256:..."`;
         the kinds are VULNERABILITY and DISCOVERY.
         """
-        project = project_name(project)
         kind, url = parse_filter(filter_)
-        name = url.removeprefix("https://").removeprefix("http://")
-        image = parse_image(name, has_host=name != url)
-        if not image.digest or split_project(image.repository)[0] != project:
-            reason = f"{url[:300]!r} is no image of project {project} with its digest"
-            raise Failure(Code.REQUEST_INVALID, reason=reason)
-        host = request.headers.get("host", "")
-        resource = occurrences.Resource(host, project, image.repository, image.digest)
+        resource = resource_of(request, project, url)
         if kind == "DISCOVERY":
             return {"occurrences": await database.query(occurrences.discovery, resource)}
         after = _after(page_token)
@@ -63,6 +57,27 @@ def router(database: LoopDatabase) -> APIRouter:
         return answer
 
     return routes
+
+
+def resource_of(request: Request, project: str, url: str) -> Resource:
+    """The image of a project that a resource URL names.
+
+    Args:
+        request: the request, whose host the image is named by.
+        project: the project, as it stands in the path.
+        url: as `https://HOST/PROJECT/IMAGE@DIGEST`; the scheme and the host may be left out.
+
+    Raises:
+        Failure: REQUEST_INVALID, REFERENCE_INVALID.
+    """
+    project = project_name(project)
+    name = url.removeprefix("https://").removeprefix("http://")
+    image = parse_image(name, has_host=name != url)
+    if not image.digest or split_project(image.repository)[0] != project:
+        reason = f"{url[:300]!r} is no image of project {project} with its digest"
+        raise Failure(Code.REQUEST_INVALID, reason=reason)
+    host = request.headers.get("host", "")
+    return Resource(host, project, image.repository, image.digest)
 
 
 def parse_filter(text: str) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
+from customhouse.analysis import purls
 from customhouse.analysis.ecosystems import rpm
 from customhouse.analysis.feeds.osv.rpm_names import ecosystem_of
 from customhouse.analysis.feeds.texts import is_name
@@ -17,10 +17,6 @@ from customhouse.analysis.feeds.texts import is_name
 MODULE: Final = re.compile(r"([\w.+-]+:[\w.-]+)(?::([\w.-]*))?(?::[\w.-]*)?", re.ASCII).fullmatch
 """Matches `NAME:STREAM[:VERSION[:CONTEXT]]`; the groups are name with stream, and the version."""
 
-_PURL: Final = re.compile(
-    r"pkg:([a-zA-Z0-9.+-]{1,32})/(?:[^@?#]{0,512}/)?([^/@?#]{1,512})"
-    r"(?:@([^?#]{0,512}))?(?:\?([^#]{0,2048}))?"
-).match
 _CPE: Final = re.compile(r"cpe:/[aoh]:redhat:([\w.-]{1,64})(?::([\w.-]{1,32}))?(?::.*)?").fullmatch
 _SOURCES: Final = frozenset({"src", "nosrc", "source"})
 
@@ -47,16 +43,10 @@ class Purl(NamedTuple):
 
 def parse(purl: str) -> Purl | None:
     """Read a package URL; None if it is none, or names no package."""
-    match = _PURL(purl)
-    if not match:
+    found = purls.parse(purl)
+    if found is None or not is_name(found.name):
         return None
-    kind, name, version, query = match.groups()
-    pairs = (each.partition("=") for each in (query or "").split("&"))
-    qualifiers = {key: unquote(value) for key, _, value in pairs}
-    name = unquote(name)
-    if not is_name(name):
-        return None
-    version = unquote(version or "")
+    version, qualifiers = found.version, found.qualifiers
     epoch = qualifiers.get("epoch", "")
     if version and epoch.strip("0"):
         version = f"{epoch}:{version}"
@@ -64,7 +54,7 @@ def parse(purl: str) -> Purl | None:
     is_source = arch in _SOURCES
     if is_source or arch == "noarch":
         arch = ""
-    return Purl(kind, name, version, arch, is_source, qualifiers.get("rpmmod", ""))
+    return Purl(found.type, found.name, version, arch, is_source, qualifiers.get("rpmmod", ""))
 
 
 def home(cpe: str) -> str | None:
