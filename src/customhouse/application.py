@@ -15,12 +15,19 @@ import structlog
 
 from customhouse import control
 from customhouse.analysis.analyse import Analyst
-from customhouse.analysis.api import feeds, occurrences
+from customhouse.analysis.api import feeds, occurrences, scans
 from customhouse.analysis.imports import Importer
+from customhouse.analysis.scans import Scanner
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, LoopDatabase
 from customhouse.errors import Code, Failure
-from customhouse.events import AnalysisOutdated, FeedUploaded, ManifestPushed
+from customhouse.events import (
+    AnalysisOutdated,
+    FeedUploaded,
+    ImagesScanAsked,
+    ManifestPushed,
+    ProjectScanAsked,
+)
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
 from customhouse.iam.access import Access
 from customhouse.iam.api import accounts as service_accounts
@@ -226,6 +233,7 @@ class Application:
         routers = (
             feeds.router(database, incoming(settings)),
             occurrences.router(database),
+            scans.router(database),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),
             service_accounts.router(database, authenticator, settings.iam.domain),
@@ -398,8 +406,14 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     importer = Importer(database, incoming(settings))
     analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
     load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
+    # Of two kinds, so that whoever asks for one image does not wait for all of another project.
+    scanner = Scanner(database, analyst)
+    scan_images = Workflow("scan-images", scanner.run, abandoned=scanner.give_up)
+    scan_project = Workflow("scan-project", scanner.run, abandoned=scanner.give_up)
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
         Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
+        Subscription(ImagesScanAsked, scan_images, lambda event: (event.operation,)),
+        Subscription(ProjectScanAsked, scan_project, lambda event: (event.operation,)),
     )

@@ -409,6 +409,13 @@ class Code(Enum):
         "It may have been removed; start it again.",
     )
 
+    OPERATION_FAILED = Entry(
+        500,
+        "UNKNOWN",
+        "what was asked for failed: {reason}",
+        "Correct what it says, and ask again.",
+    )
+
     # Start and settings
     SETTINGS_INVALID = Entry(
         500,

@@ -62,6 +62,18 @@ class AdvisoriesChanged(Event, frozen=True):
     changed: int
 
 
+class ImagesScanAsked(Event, frozen=True):
+    """Somebody asked to have some images analysed; the operation named here says which."""
+
+    operation: str
+
+
+class ProjectScanAsked(Event, frozen=True):
+    """Somebody asked to have all images of a project analysed, in the operation named here."""
+
+    operation: str
+
+
 class AnalysisOutdated(Event, frozen=True):
     """An image was analysed by a version that found less in it than this one does."""
 
@@ -76,4 +88,6 @@ AnyEvent = (
     | FeedUploaded
     | AdvisoriesChanged
     | AnalysisOutdated
+    | ImagesScanAsked
+    | ProjectScanAsked
 )

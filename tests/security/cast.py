@@ -38,6 +38,7 @@ THINGS = {
     "provider": "provider-one",
     "service": "containerscanning",
     "key": "a" * 40,
+    "location": "global",
 }
 
 

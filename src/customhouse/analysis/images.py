@@ -5,12 +5,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, func, select
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, func, or_, select
 
 from customhouse.analysis.layers import READER_VERSION
 from customhouse.analysis.packages import INVENTORY
 from customhouse.database import METADATA, Name, now, upsert
+from customhouse.errors import Code, Failure
 from customhouse.events import AnalysisOutdated
+from customhouse.oci import Kind, parse_manifest
+from customhouse.registry import manifests
 from customhouse.registry.manifests import MANIFEST, REPOSITORY_MANIFEST
 from customhouse.registry.repositories import REPOSITORY
 from customhouse.workflows import outbox
@@ -44,6 +47,12 @@ IMAGE_ANALYSIS = Table(
 )
 
 
+MAX_IMAGES = 500
+"""How many images of an index are looked at."""
+
+_MAX_DEPTH = 4
+
+
 class ImageAnalysis(NamedTuple):
     """Where the analysis of an image stands; times in microseconds, 0 before it began.
 
@@ -66,6 +75,73 @@ class ImageAnalysis(NamedTuple):
     ecosystem: str = ""
     created_at: int = 0
     updated_at: int = 0
+
+    @property
+    def is_current(self) -> bool:
+        """Whether reading the image again would find nothing else."""
+        is_told = self.status is Status.FINISHED_SUCCESS or (
+            self.status is Status.FINISHED_UNSUPPORTED and self.inventory_id is not None
+        )
+        return is_told and self.reader == READER_VERSION
+
+
+def runnable(tx: Transaction, repository: str, digest: str) -> list[str]:
+    """The digests of the images that run: a manifest itself, or the children of an index.
+
+    Raises:
+        Failure: MANIFEST_UNKNOWN.
+    """
+    found: list[str] = []
+    queue = [(digest, 0)]
+    seen = {digest}
+    while queue and len(found) < MAX_IMAGES:
+        each, depth = queue.pop()
+        row = manifests.get(tx, repository, each)
+        if row is None:
+            if each == digest:
+                raise Failure(Code.MANIFEST_UNKNOWN, reference=digest)
+            continue
+        manifest = parse_manifest(row[2], row[1], each)
+        if manifest.kind is Kind.INDEX and depth < _MAX_DEPTH:
+            children = [child.digest for child in manifest.children if child.digest not in seen]
+            seen.update(children)
+            queue += [(child, depth + 1) for child in children]
+        elif manifest.is_runnable:
+            found.append(each)
+    return found
+
+
+class Held(NamedTuple):
+    """A manifest of an image that a repository holds; `number` is the manifest's."""
+
+    repository: str
+    number: int
+    digest: str
+
+
+def of_project(tx: Transaction, project: str, after: tuple[str, int], count: int) -> list[Held]:
+    """Manifests of images in a project, in order of repository and number.
+
+    Args:
+        tx: the transaction.
+        project: the project.
+        after: repository and number that the page before ended with; `("", 0)` for the first.
+        count: how many at most.
+    """
+    name, number = after
+    rows = tx.execute(
+        select(REPOSITORY.c.name, MANIFEST.c.id, MANIFEST.c.digest)
+        .select_from(REPOSITORY.join(REPOSITORY_MANIFEST).join(MANIFEST))
+        .where(
+            REPOSITORY.c.project == project,
+            REPOSITORY.c.name >= name,
+            or_(REPOSITORY.c.name > name, REPOSITORY_MANIFEST.c.manifest_id > number),
+            MANIFEST.c.kind == Kind.IMAGE.value,
+        )
+        .order_by(REPOSITORY.c.name, REPOSITORY_MANIFEST.c.manifest_id)
+        .limit(count)
+    )
+    return [Held(*row) for row in rows]
 
 
 def get(tx: Transaction, digests: Sequence[str]) -> dict[str, ImageAnalysis]:

@@ -16,10 +16,7 @@ import msgspec
 from customhouse.analysis import advisories, findings, images
 from customhouse.analysis.images import ImageAnalysis, Status
 from customhouse.analysis.severity import Severity
-from customhouse.errors import Code, Failure
 from customhouse.iam import services
-from customhouse.oci import Kind, parse_manifest
-from customhouse.registry import manifests
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
 # The project that the notes of the analysis belong to, as goog-vulnz is Google's.
 PROVIDER = "customhouse-vulnz"
 _ANALYSIS_NOTE = "projects/customhouse-analysis/notes/PACKAGE_VULNERABILITY"
-
-_MAX_DEPTH = 4
-_MAX_IMAGES = 500
 
 # google.rpc.Code
 _FAILED_PRECONDITION, _UNIMPLEMENTED = 9, 12
@@ -67,7 +61,7 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    analyses = images.get(tx, _images(tx, resource))
+    analyses = images.get(tx, images.runnable(tx, resource.repository, resource.digest))
     if not analyses:
         analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, "it holds no image that runs")
     else:
@@ -105,8 +99,8 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
         f"no advisories for {release} are loaded; customhouse feeds import loads some"
         for release in dict.fromkeys(missing)
     ]
-    if len(analyses) >= _MAX_IMAGES:
-        missing.append(f"of its images only {_MAX_IMAGES} are looked at")
+    if len(analyses) >= images.MAX_IMAGES:
+        missing.append(f"of its images only {images.MAX_IMAGES} are looked at")
     if missing or others:
         found["analysisError"] = [
             {"code": _FAILED_PRECONDITION, "message": message} for message in (*missing, *others)
@@ -138,7 +132,7 @@ def vulnerabilities(
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    analyses = images.get(tx, _images(tx, resource))
+    analyses = images.get(tx, images.runnable(tx, resource.repository, resource.digest))
     inventories = sorted({each.inventory_id for each in analyses.values() if each.inventory_id})
     if not inventories:
         return [], 0
@@ -148,28 +142,6 @@ def vulnerabilities(
         for _, group in groupby(rows, key=lambda row: row.advisory_id)
     ]
     return found, rows[-1].advisory_id if len(found) == count else 0
-
-
-def _images(tx: Transaction, resource: Resource) -> list[str]:
-    """The digests of the images that run: the manifest itself, or the children of an index."""
-    found: list[str] = []
-    queue = [(resource.digest, 0)]
-    seen = {resource.digest}
-    while queue and len(found) < _MAX_IMAGES:
-        digest, depth = queue.pop()
-        row = manifests.get(tx, resource.repository, digest)
-        if row is None:
-            if digest == resource.digest:
-                raise Failure(Code.MANIFEST_UNKNOWN, reference=digest)
-            continue
-        manifest = parse_manifest(row[2], row[1], digest)
-        if manifest.kind is Kind.INDEX and depth < _MAX_DEPTH:
-            children = [child.digest for child in manifest.children if child.digest not in seen]
-            seen.update(children)
-            queue += [(child, depth + 1) for child in children]
-        elif manifest.is_runnable:
-            found.append(digest)
-    return found
 
 
 def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:

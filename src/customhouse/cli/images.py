@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import nullcontext
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -26,10 +25,12 @@ from customhouse.cli.output import (
     severity,
     size,
 )
+from customhouse.cli.scans import resolve, scan
 from customhouse.errors import Code, Failure
 from customhouse.names import ImageReference, parse_image, split_project
 
 app = App(name="images", help="Images: list, look into, delete.")
+app.command(scan)
 
 FormatOption = Annotated[Format, Parameter(name="--format")]
 
@@ -135,7 +136,7 @@ def describe(
     reference = parse_image(image)
     with Client(credentials.current(reference.host)) as client:
         host = reference.host or client.host
-        digest = _resolve(client, reference)
+        digest = resolve(client, reference)
         name = f"{host}/{reference.repository}"
         document: dict[str, Any] = {
             "image_summary": {
@@ -158,19 +159,6 @@ def describe(
     discovery = document.get("discovery_summary", {}).get("discovery", ())
     if any(each["discovery"]["analysisStatus"] in _RUNNING | {_FAILED} for each in discovery):
         raise SystemExit(1)
-
-
-def _resolve(client: Client, reference: ImageReference) -> str:
-    """The digest of an image."""
-    scope = f"repository:{reference.repository}:pull"
-    path = f"/v2/{reference.repository}/manifests/{reference.reference}"
-    try:
-        return str(client.request("HEAD", path, scope=scope).headers["docker-content-digest"])
-    except Failure as failure:
-        # The answer to HEAD has no body that could say this.
-        if failure.status != HTTPStatus.NOT_FOUND:
-            raise
-        raise Failure(Code.IMAGE_UNKNOWN, image=str(reference)) from failure
 
 
 def _discovery(client: Client, project: str, url: str, wait: float) -> list[dict[str, Any]]:
@@ -280,7 +268,7 @@ def _delete(reference: ImageReference, *, force_delete_tags: bool, quiet: bool) 
     with Client(credentials.current(reference.host)) as client:
         host = reference.host or client.host
         name = f"{host}/{reference.repository}"
-        digest = _resolve(client, reference)
+        digest = resolve(client, reference)
         tags = client.list_tags(reference.repository)["manifest"][digest]["tag"]
         others = [tag for tag in tags if reference.digest or tag != reference.reference]
         if others and not force_delete_tags:

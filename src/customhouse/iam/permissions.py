@@ -96,6 +96,10 @@ class Permission(Enum):
     OCCURRENCES_GET_POLICY = "containeranalysis.occurrences.getIamPolicy"
     OCCURRENCES_SET_POLICY = "containeranalysis.occurrences.setIamPolicy"
 
+    SCANS_SCAN = "ondemandscanning.scans.scan"
+    SCANS_ANALYZE = "ondemandscanning.scans.analyzePackages"
+    SCANS_OPERATIONS_GET = "ondemandscanning.operations.get"
+
     # Builds, deploys, usage.
     BUILDS_CREATE = "cloudbuild.builds.create"
     BUILDS_GET = "cloudbuild.builds.get"

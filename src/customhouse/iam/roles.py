@@ -56,6 +56,7 @@ _ANALYSIS_ADMIN = (
         P.OCCURRENCES_SET_POLICY,
     }
 )
+_SCANS_ADMIN = {P.SCANS_ANALYZE, P.SCANS_OPERATIONS_GET, P.SCANS_SCAN}
 _BUILDS_VIEW = {P.BUILDS_GET, P.BUILDS_LIST}
 _DEPLOYS_VIEW = {P.DEPLOYS_GET, P.DEPLOYS_LIST}
 _ACCOUNTS_VIEW = {P.ACCOUNTS_GET, P.ACCOUNTS_LIST}
@@ -112,7 +113,14 @@ _VIEWER = (
     | _POOLS_VIEW
     | _ROLES_VIEW
     | _SERVICES_VIEW
-    | {P.KEYS_GET, P.KEYS_LIST, P.PROJECTS_GET_POLICY, P.REPOSITORIES_GET_POLICY, P.USAGE_GET}
+    | {
+        P.KEYS_GET,
+        P.KEYS_LIST,
+        P.PROJECTS_GET_POLICY,
+        P.REPOSITORIES_GET_POLICY,
+        P.SCANS_OPERATIONS_GET,
+        P.USAGE_GET,
+    }
 )
 _EDITOR = (
     _VIEWER
@@ -120,6 +128,7 @@ _EDITOR = (
     | _DELETE
     | _NOTES_EDIT
     | _OCCURRENCES_EDIT
+    | _SCANS_ADMIN
     | _SERVICES_ADMIN
     | {
         P.ACCOUNTS_ACT_AS,
@@ -233,6 +242,12 @@ _TABLE = (
         "Agent of Container Scanning",
         "What the service may do: read images, write what it finds.",
         _PULL | _NOTES_EDIT | _OCCURRENCES_EDIT | {P.NOTES_ATTACH},
+    ),
+    _role(
+        "ondemandscanning.admin",
+        "Administrator of scans",
+        "Have images scanned, stored ones and others.",
+        _SCANS_ADMIN,
     ),
     # Builds, deploys, usage.
     _role(
