@@ -159,6 +159,8 @@ class AnalysisSettings(_Section):
     """The most files in one layer."""
     max_layer_seconds: float = Field(300.0, gt=0)
     """The longest time that the reading of one layer may take."""
+    max_feed_age_hours: int = Field(7 * 24, ge=0)
+    """From which age on a feed is said to be old with each image; 0 for never."""
 
 
 class LogSettings(_Section):

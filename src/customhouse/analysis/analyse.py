@@ -239,7 +239,12 @@ def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
 def _unsupported(inventory: Inventory) -> str:
     """Why nothing can be said of an image or of its system, or the empty string."""
     if not inventory.databases:
-        return "" if inventory.packages else "it has no package database that is known"
+        if inventory.packages:
+            return ""
+        return (
+            "it has no package database that is known: those of dpkg, apk and rpm were looked for,"
+            " and packages of languages"
+        )
     if inventory.system is None:
         return "nothing in it tells which system it is"
     if inventory.system.ecosystem is None:

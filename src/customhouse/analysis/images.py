@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, func, or_, select
 
 from customhouse.analysis.layers import READER_VERSION
 from customhouse.analysis.packages import INVENTORY
+from customhouse.analysis.systems import System
 from customhouse.database import METADATA, Name, now, upsert
 from customhouse.errors import Code, Failure
 from customhouse.events import AnalysisOutdated
@@ -20,6 +21,8 @@ from customhouse.workflows import outbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Row
 
     from customhouse.database import Transaction
 
@@ -61,8 +64,8 @@ class ImageAnalysis(NamedTuple):
         error: why it failed or is not possible; empty otherwise.
         reader: the version of the reader that the inventory comes from.
         inventory_id: the inventory, if there is one.
-        system: the system's name, as it calls itself.
-        ecosystem: the release whose advisories are matched, as `Debian:12`; may be empty.
+        system: the system, if the inventory tells one.
+        has_database: whether there is a database of the system's packages.
         created_at: when it was begun first.
         updated_at: when it last changed.
     """
@@ -71,8 +74,8 @@ class ImageAnalysis(NamedTuple):
     error: str = ""
     reader: int = 0
     inventory_id: int | None = None
-    system: str = ""
-    ecosystem: str = ""
+    system: System | None = None
+    has_database: bool = True
     created_at: int = 0
     updated_at: int = 0
 
@@ -147,7 +150,16 @@ def of_project(tx: Transaction, project: str, after: tuple[str, int], count: int
 def get(tx: Transaction, digests: Sequence[str]) -> dict[str, ImageAnalysis]:
     """Where the analyses of these images stand."""
     rows = tx.execute(
-        select(IMAGE_ANALYSIS, INVENTORY.c.system, INVENTORY.c.ecosystem)
+        select(
+            IMAGE_ANALYSIS,
+            INVENTORY.c.system,
+            INVENTORY.c.ecosystem,
+            INVENTORY.c.system_id,
+            INVENTORY.c.system_version,
+            INVENTORY.c.system_also,
+            INVENTORY.c.caveat,
+            INVENTORY.c.has_database,
+        )
         .select_from(IMAGE_ANALYSIS.outerjoin(INVENTORY))
         .where(IMAGE_ANALYSIS.c.digest.in_(digests))
     )
@@ -157,14 +169,27 @@ def get(tx: Transaction, digests: Sequence[str]) -> dict[str, ImageAnalysis]:
             row.error,
             row.reader,
             row.inventory_id,
-            row.system or "",
-            row.ecosystem or "",
+            _system(row),
+            row.has_database is not False,
             row.created_at,
             row.updated_at,
         )
         for row in rows
     }
     return {digest: found.get(digest, ImageAnalysis()) for digest in digests}
+
+
+def _system(row: Row[Any]) -> System | None:
+    if not row.system:
+        return None
+    return System(
+        row.system_id or "",
+        row.system_version or "",
+        row.system,
+        row.ecosystem or None,
+        tuple((row.system_also or "").split("+")) if row.system_also else (),
+        row.caveat or "",
+    )
 
 
 def note(

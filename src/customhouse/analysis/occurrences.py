@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from customhouse.analysis import advisories, findings, images
+from customhouse.analysis import advisories, findings, images, limits
 from customhouse.analysis.images import ImageAnalysis, Status
 from customhouse.analysis.severity import Severity
 from customhouse.iam import services
@@ -55,8 +55,13 @@ class Resource:
         return f"https://{self.host}/{self.repository}@{self.digest}"
 
 
-def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
-    """The DISCOVERY occurrence of an image: how far its analysis is.
+def discovery(tx: Transaction, resource: Resource, max_feed_age: int = 0) -> list[dict[str, Any]]:
+    """The DISCOVERY occurrence of an image: how far its analysis is, and what it may lack.
+
+    Args:
+        tx: the transaction.
+        resource: the image.
+        max_feed_age: from which age on a feed is said to be old, in microseconds; 0 for never.
 
     Raises:
         Failure: MANIFEST_UNKNOWN.
@@ -87,23 +92,15 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
             code = _UNIMPLEMENTED
         found["analysisStatusError"] = {"code": code, "message": analysis.error}
     if analysis.system:
-        found["operatingSystem"] = analysis.system
+        found["operatingSystem"] = analysis.system.name
     if analysis.updated_at:
         found["lastScanTime"] = rfc3339(analysis.updated_at)
-    missing = sorted(
-        each.ecosystem
-        for each in analyses.values()
-        if each.ecosystem and not advisories.has_ecosystem(tx, each.ecosystem)
-    )
-    missing = [
-        f"no advisories for {release} are loaded; customhouse feeds import loads some"
-        for release in dict.fromkeys(missing)
-    ]
+    errors = [*limits.of(tx, analyses.values(), max_feed_age), *others]
     if len(analyses) >= images.MAX_IMAGES:
-        missing.append(f"of its images only {images.MAX_IMAGES} are looked at")
-    if missing or others:
+        errors.append(f"of its images only {images.MAX_IMAGES} are looked at")
+    if errors:
         found["analysisError"] = [
-            {"code": _FAILED_PRECONDITION, "message": message} for message in (*missing, *others)
+            {"code": _FAILED_PRECONDITION, "message": message} for message in errors
         ]
     occurrence = {
         **_head(resource, _ANALYSIS_NOTE, "DISCOVERY"),

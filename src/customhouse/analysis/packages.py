@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     select,
     tuple_,
+    update,
 )
 
 from customhouse.analysis.subjects import subjects
@@ -75,6 +77,13 @@ INVENTORY = Table(
     Column("system", Text, nullable=False),
     Column("ecosystem", Name, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # What `systems.System` tells beside that; NULL where it was stored before this was noted.
+    Column("system_id", Name),
+    Column("system_version", Text),
+    Column("system_also", Text),
+    Column("caveat", Text),
+    # Whether there is a database of the system's packages.
+    Column("has_database", Boolean),
 )
 
 INVENTORY_PACKAGE = Table(
@@ -102,16 +111,23 @@ _IDENTITY = (
 
 def put(tx: Transaction, inventory: Inventory) -> int:
     """Store an inventory and its packages unless they are there; returns its number."""
-    known = tx.execute(select(INVENTORY.c.id).where(INVENTORY.c.digest == inventory.digest))
-    number = known.scalar()
-    if number is not None:
-        return int(number)
+    known = tx.execute(
+        select(INVENTORY.c.id, INVENTORY.c.has_database).where(
+            INVENTORY.c.digest == inventory.digest
+        )
+    ).first()
     system = inventory.system
-    values = {
+    facts = _facts(inventory)
+    if known is not None:
+        if known.has_database is None:
+            tx.execute(update(INVENTORY).where(INVENTORY.c.id == known.id).values(facts))
+        return int(known.id)
+    values: dict[str, object] = {
         "digest": inventory.digest,
         "system": system.name if system else "",
         "ecosystem": (system.ecosystem if system else None) or "",
         "created_at": now(),
+        **facts,
     }
     tx.execute(insert(tx, INVENTORY).on_conflict_do_nothing(), values)
     number = int(
@@ -137,6 +153,17 @@ def put(tx: Transaction, inventory: Inventory) -> int:
             [{"inventory_id": number, "package_id": key, **row} for key, row in rows.items()],
         )
     return number
+
+
+def _facts(inventory: Inventory) -> dict[str, object]:
+    system = inventory.system
+    return {
+        "system_id": system.id if system else "",
+        "system_version": system.version if system else "",
+        "system_also": "+".join(system.also) if system else "",
+        "caveat": system.caveat if system else "",
+        "has_database": bool(inventory.databases),
+    }
 
 
 def _identity(package: Package, system: System | None) -> tuple[str, ...]:

@@ -216,6 +216,8 @@ def _print_description(document: dict[str, Any]) -> None:
     states = [each["discovery"] for each in document["discovery_summary"]["discovery"]]
     if not rows and all(_is_clear(discovery) for discovery in states):
         out.print("No known vulnerabilities.")
+    elif not rows and any(each["analysisStatus"] == "FINISHED_SUCCESS" for each in states):
+        out.print("Nothing was found, which the warnings above limit.")
     if rows:
         print_table(["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN"], rows)
         counts = ", ".join(

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 _MAX_FILTER = 4096
 _MAX_PAGE = 1000
+_HOUR = 3600 * 1_000_000
 _TERM = re.compile(
     r'\s*(?P<field>kind|resourceUrl|resourceUri|resource_url)\s*=\s*"(?P<value>[^"]*)"\s*(?:AND\b|$)'
 )
 
 
-def router(database: LoopDatabase) -> APIRouter:
-    """The routes."""
+def router(database: LoopDatabase, max_feed_age_hours: int) -> APIRouter:
+    """The routes.
+
+    Args:
+        database: the database.
+        max_feed_age_hours: from which age on a feed is said to be old; 0 for never.
+    """
     routes = APIRouter(tags=["occurrences"])
 
     @routes.get(
@@ -53,7 +59,8 @@ def router(database: LoopDatabase) -> APIRouter:
         host = request.headers.get("host", "")
         resource = occurrences.Resource(host, project, image.repository, image.digest)
         if kind == "DISCOVERY":
-            return {"occurrences": await database.query(occurrences.discovery, resource)}
+            age = max_feed_age_hours * _HOUR
+            return {"occurrences": await database.query(occurrences.discovery, resource, age)}
         after = _after(page_token)
         count = min(page_size or _MAX_PAGE, _MAX_PAGE)
         found, last = await database.query(occurrences.vulnerabilities, resource, after, count)
