@@ -232,7 +232,9 @@ class Application:
         settings = self._settings
         routers = (
             feeds.router(database, incoming(settings)),
-            occurrences.router(database, settings.analysis.max_feed_age_hours),
+            occurrences.router(
+                database, FileBlobStore(settings.data), settings.analysis.max_feed_age_hours
+            ),
             scans.router(database),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),

@@ -179,6 +179,17 @@ def get(tx: Transaction, digests: Sequence[str]) -> dict[str, ImageAnalysis]:
     return {digest: found.get(digest, ImageAnalysis()) for digest in digests}
 
 
+def inventories(tx: Transaction, digests: Sequence[str]) -> list[int]:
+    """The numbers of the inventories of images, those that have one."""
+    rows = tx.scalars(
+        select(IMAGE_ANALYSIS.c.inventory_id)
+        .where(IMAGE_ANALYSIS.c.digest.in_(digests), IMAGE_ANALYSIS.c.inventory_id.is_not(None))
+        .distinct()
+        .order_by(IMAGE_ANALYSIS.c.inventory_id)
+    )
+    return list(rows)
+
+
 def _system(row: Row[Any]) -> System | None:
     if not row.system:
         return None

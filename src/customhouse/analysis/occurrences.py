@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from customhouse.analysis import advisories, findings, images, limits
+from customhouse.analysis import advisories, findings, images, limits, origins
 from customhouse.analysis.images import ImageAnalysis, Status
 from customhouse.analysis.severity import Severity
 from customhouse.iam import services
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Row
 
+    from customhouse.analysis.origins import Origins
+    from customhouse.blobstore import BlobStore
     from customhouse.database import Transaction
 
 # The project that the notes of the analysis belong to, as goog-vulnz is Google's.
@@ -103,7 +107,7 @@ def discovery(tx: Transaction, resource: Resource, max_feed_age: int = 0) -> lis
             {"code": _FAILED_PRECONDITION, "message": message} for message in errors
         ]
     occurrence = {
-        **_head(resource, _ANALYSIS_NOTE, "DISCOVERY"),
+        **head(resource, _ANALYSIS_NOTE, "DISCOVERY"),
         "discovery": found,
     }
     if analysis.created_at:
@@ -113,12 +117,13 @@ def discovery(tx: Transaction, resource: Resource, max_feed_age: int = 0) -> lis
 
 
 def vulnerabilities(
-    tx: Transaction, resource: Resource, after: int, count: int
+    tx: Transaction, store: BlobStore, resource: Resource, after: int, count: int
 ) -> tuple[list[dict[str, Any]], int]:
     """VULNERABILITY occurrences of an image, one for each advisory.
 
     Args:
         tx: the transaction.
+        store: where the images' configurations are.
         resource: the image.
         after: where the page before ended; 0 for the first.
         count: how many at most.
@@ -129,32 +134,39 @@ def vulnerabilities(
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    analyses = images.get(tx, images.runnable(tx, resource.repository, resource.digest))
-    inventories = sorted({each.inventory_id for each in analyses.values() if each.inventory_id})
+    digests = images.runnable(tx, resource.repository, resource.digest)
+    inventories = images.inventories(tx, digests)
     if not inventories:
         return [], 0
     rows = findings.of_inventories(tx, inventories, after, count)
+    layers = origins.of_images(tx, store, resource.repository, digests) if rows else {}
     found = [
-        _vulnerability(resource, list(group))
+        vulnerability(resource, list(group), layers)
         for _, group in groupby(rows, key=lambda row: row.advisory_id)
     ]
     return found, rows[-1].advisory_id if len(found) == count else 0
 
 
-def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
-    """One advisory with the packages of the image that it is about."""
+def vulnerability(resource: Resource, rows: Sequence[Row[Any]], layers: Origins) -> dict[str, Any]:
+    """The VULNERABILITY occurrence of one advisory.
+
+    Args:
+        resource: the image.
+        rows: the findings of the advisory in the image, as of `findings.of_inventories`.
+        layers: where the image's layers come from.
+    """
     first = rows[0]
     body = msgspec.json.decode(first.body, type=advisories.Body)
-    issues = [_issue(row) for row in rows]
+    issues = [_issue(row, layers) for row in rows]
     effective = max(row.severity or row.advisory_severity for row in rows)
     scores = sorted(body.scores, key=lambda score: str(score["version"]), reverse=True)
     fixable = any(issue["fixAvailable"] for issue in issues)
     identifiers = {
-        **_head(resource, f"projects/{PROVIDER}/notes/{note_id(first.advisory, body.cves)}"),
+        **head(resource, f"projects/{PROVIDER}/notes/{note_id(first.advisory, body.cves)}"),
         "createTime": rfc3339(min(row.created_at for row in rows)),
         "updateTime": rfc3339(max(row.updated_at for row in rows)),
     }
-    vulnerability: dict[str, Any] = {
+    told: dict[str, Any] = {
         "type": first.ecosystem.partition(":")[0].lower(),
         "severity": Severity(first.advisory_severity).name,
         "effectiveSeverity": Severity(effective).name,
@@ -166,9 +178,9 @@ def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
         "extraDetails": ", ".join((first.advisory, *body.aliases)),
     }
     if scores:
-        vulnerability["cvssScore"] = scores[0]["score"]
-        vulnerability["cvssVersion"] = f"CVSS_VERSION_{str(scores[0]['version'])[0]}"
-    return identifiers | {"vulnerability": vulnerability}
+        told["cvssScore"] = scores[0]["score"]
+        told["cvssVersion"] = f"CVSS_VERSION_{str(scores[0]['version'])[0]}"
+    return identifiers | {"vulnerability": told}
 
 
 def note_id(advisory: str, cves: tuple[str, ...]) -> str:
@@ -176,25 +188,30 @@ def note_id(advisory: str, cves: tuple[str, ...]) -> str:
     return cves[0] if len(cves) == 1 else advisory
 
 
-def _issue(row: Row[Any]) -> dict[str, Any]:
+def _issue(row: Row[Any], layers: Origins) -> dict[str, Any]:
     fixed = row.fixed_version
     severity = row.severity or row.advisory_severity
     return {
-        "affectedCpeUri": _cpe(row.ecosystem),
+        "affectedCpeUri": cpe(row.ecosystem),
         "affectedPackage": row.name,
-        "affectedVersion": _version(row.version),
-        "fixedCpeUri": _cpe(row.ecosystem),
+        "affectedVersion": version_parts(row.version),
+        "fixedCpeUri": cpe(row.ecosystem),
         "fixedPackage": row.source,
-        "fixedVersion": _version(fixed) if fixed else {"kind": "MAXIMUM"},
+        "fixedVersion": version_parts(fixed) if fixed else {"kind": "MAXIMUM"},
         "fixAvailable": bool(fixed),
-        "packageType": _PACKAGE_TYPES.get(row.ecosystem, "OS"),
+        "packageType": PACKAGE_TYPES.get(row.ecosystem, "OS"),
         "effectiveSeverity": Severity(severity).name,
-        "fileLocation": [{"filePath": row.path, "layerDetails": {"layerDigest": row.layer}}],
+        "fileLocation": [
+            {
+                "filePath": row.path,
+                "layerDetails": origins.to_json(row.layer, row.layer_index, layers),
+            }
+        ],
     }
 
 
 # Those of On-Demand Scanning (`PackageData.PackageType`), which Container Analysis answers too.
-_PACKAGE_TYPES = {
+PACKAGE_TYPES = {
     "Go": "GO",
     "Maven": "MAVEN",
     "Packagist": "COMPOSER",
@@ -219,16 +236,16 @@ _CPE = {
 }
 
 
-def _cpe(ecosystem: str) -> str:
+def cpe(ecosystem: str) -> str:
     """The CPE of a release, as `cpe:/o:debian:debian_linux:12`; empty for a language."""
-    if ecosystem in _PACKAGE_TYPES:
+    if ecosystem in PACKAGE_TYPES:
         return ""
     name, _, release = ecosystem.partition("+")[0].partition(":")
     product = _CPE.get(name, f"{name}:{name}".lower())
     return f"cpe:/o:{product}:{release.partition(':')[0].removeprefix('v')}".rstrip(":")
 
 
-def _version(text: str) -> dict[str, Any]:
+def version_parts(text: str) -> dict[str, Any]:
     """A version in Grafeas' parts: epoch, name, revision."""
     head, colon, rest = text.partition(":")
     epoch = int(head) if colon and head.isascii() and head.isdigit() and len(head) < 10 else 0
@@ -242,10 +259,21 @@ def _version(text: str) -> dict[str, Any]:
     return parts
 
 
-def _head(resource: Resource, note: str, kind: str = "VULNERABILITY") -> dict[str, Any]:
-    identity = hashlib.sha256(f"{resource.repository}@{resource.digest} {note}".encode())
+def head(
+    resource: Resource, note: str, kind: str = "VULNERABILITY", identity: str = ""
+) -> dict[str, Any]:
+    """What every occurrence of an image begins with.
+
+    Args:
+        resource: the image.
+        note: the note that it is an occurrence of.
+        kind: its kind.
+        identity: what tells it from others of the image; the note if not given.
+    """
+    text = f"{resource.repository}@{resource.digest} {identity or note}"
+    number = hashlib.sha256(text.encode()).hexdigest()[:32]
     return {
-        "name": f"projects/{resource.project}/occurrences/{identity.hexdigest()[:32]}",
+        "name": f"projects/{resource.project}/occurrences/{number}",
         "resourceUri": resource.uri,
         "noteName": note,
         "kind": kind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +26,8 @@ from customhouse.database import METADATA, Name, insert, now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Row
 
     from customhouse.analysis.ecosystems import Package
     from customhouse.analysis.inventory import Inventory
@@ -153,6 +155,44 @@ def put(tx: Transaction, inventory: Inventory) -> int:
             [{"inventory_id": number, "package_id": key, **row} for key, row in rows.items()],
         )
     return number
+
+
+def of_inventories(
+    tx: Transaction, inventory_ids: Sequence[int], after: int, count: int
+) -> list[Row[Any]]:
+    """The packages of inventories with their places, in order of the package's number.
+
+    Args:
+        tx: the transaction.
+        inventory_ids: the inventories, of one image or of all images of an index.
+        after: only packages with greater numbers.
+        count: of how many packages at most.
+    """
+    here = INVENTORY_PACKAGE.c.inventory_id.in_(inventory_ids)
+    page = (
+        select(INVENTORY_PACKAGE.c.package_id)
+        .where(here, INVENTORY_PACKAGE.c.package_id > after)
+        .distinct()
+        .order_by(INVENTORY_PACKAGE.c.package_id)
+        .limit(count)
+    )
+    statement = (
+        select(
+            INVENTORY_PACKAGE.c.package_id,
+            INVENTORY_PACKAGE.c.layer,
+            INVENTORY_PACKAGE.c.layer_index,
+            INVENTORY_PACKAGE.c.path,
+            PACKAGE.c.ecosystem,
+            PACKAGE.c.name,
+            PACKAGE.c.version,
+            PACKAGE.c.arch,
+            PACKAGE.c.licence,
+        )
+        .select_from(INVENTORY_PACKAGE.join(PACKAGE))
+        .where(here, INVENTORY_PACKAGE.c.package_id.in_(page))
+        .order_by(INVENTORY_PACKAGE.c.package_id, INVENTORY_PACKAGE.c.inventory_id)
+    )
+    return list(tx.execute(statement))
 
 
 def _facts(inventory: Inventory) -> dict[str, object]:

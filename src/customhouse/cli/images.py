@@ -11,25 +11,23 @@ from cyclopts import App, Parameter
 
 from customhouse.cli import credentials
 from customhouse.cli.client import Client
+from customhouse.cli.descriptions import print_description, summary
 from customhouse.cli.output import (
-    SEVERITIES,
     Format,
     ask,
-    console,
     moment,
     notes,
-    plural,
     print_json,
     print_table,
-    safe,
-    severity,
     size,
 )
+from customhouse.cli.packages import packages
 from customhouse.cli.scans import resolve, scan
 from customhouse.errors import Code, Failure
 from customhouse.names import ImageReference, parse_image, split_project
 
 app = App(name="images", help="Images: list, look into, delete.")
+app.command(packages)
 app.command(scan)
 
 FormatOption = Annotated[Format, Parameter(name="--format")]
@@ -118,6 +116,7 @@ def describe(
     /,
     *,
     show_package_vulnerability: bool = False,
+    show_layers: bool = False,
     wait: float = 10.0,
     format_: FormatOption = Format.TABLE,
 ) -> None:
@@ -130,6 +129,7 @@ def describe(
     Args:
         image: HOST/PROJECT/IMAGE[:TAG] or HOST/PROJECT/IMAGE@DIGEST; the tag is latest by default.
         show_package_vulnerability: Show the known vulnerabilities of its packages.
+        show_layers: Show which layer of the image brought each package, and what made the layer.
         wait: Seconds to wait for an analysis that is not finished.
         format_: How to print.
     """
@@ -151,11 +151,11 @@ def describe(
             url = f"https://{name}@{digest}"
             document["discovery_summary"] = {"discovery": _discovery(client, project, url, wait)}
             found = client.occurrences(project, "VULNERABILITY", url)
-            document["package_vulnerability_summary"] = _summary(found)
+            document["package_vulnerability_summary"] = summary(found)
     if format_ is Format.JSON:
         print_json(document)
     else:
-        _print_description(document)
+        print_description(document, show_layers=show_layers)
     discovery = document.get("discovery_summary", {}).get("discovery", ())
     if any(each["discovery"]["analysisStatus"] in _RUNNING | {_FAILED} for each in discovery):
         raise SystemExit(1)
@@ -170,80 +170,6 @@ def _discovery(client: Client, project: str, url: str, wait: float) -> list[dict
             if not states & _RUNNING or time.monotonic() > deadline:
                 return found
             time.sleep(_POLL_SECONDS)
-
-
-def _summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Occurrences by severity, the worst first, as gcloud has them."""
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for name in SEVERITIES:
-        of_severity = [each for each in found if each["vulnerability"]["effectiveSeverity"] == name]
-        if of_severity:
-            grouped[name] = sorted(of_severity, key=_title)
-    return {
-        "vulnerabilities": grouped,
-        "total_vulnerability_found": len(found),
-        "not_fixed_vulnerability_count": sum(
-            not each["vulnerability"]["fixAvailable"] for each in found
-        ),
-    }
-
-
-def _title(occurrence: dict[str, Any]) -> str:
-    return str(occurrence["noteName"].rpartition("/")[2])
-
-
-def _print_description(document: dict[str, Any]) -> None:
-    out = console()
-    for key, value in document["image_summary"].items():
-        out.print(f"{key + ':':<24}{value}", soft_wrap=True, markup=False)
-    if "package_vulnerability_summary" not in document:
-        return
-    for occurrence in document["discovery_summary"]["discovery"]:
-        _print_discovery(occurrence["discovery"])
-    summary = document["package_vulnerability_summary"]
-    rows = [
-        [
-            severity(name),
-            _title(occurrence),
-            issue["affectedPackage"],
-            issue["affectedVersion"]["fullName"],
-            issue["fixedVersion"].get("fullName", "not fixed"),
-        ]
-        for name, occurrences in summary["vulnerabilities"].items()
-        for occurrence in occurrences
-        for issue in occurrence["vulnerability"]["packageIssue"]
-    ]
-    states = [each["discovery"] for each in document["discovery_summary"]["discovery"]]
-    if not rows and all(_is_clear(discovery) for discovery in states):
-        out.print("No known vulnerabilities.")
-    elif not rows and any(each["analysisStatus"] == "FINISHED_SUCCESS" for each in states):
-        out.print("Nothing was found, which the warnings above limit.")
-    if rows:
-        print_table(["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN"], rows)
-        counts = ", ".join(
-            f"{len(occurrences)} {name.removeprefix('SEVERITY_').lower()}"
-            for name, occurrences in summary["vulnerabilities"].items()
-        )
-        total = plural(summary["total_vulnerability_found"], "vulnerability")
-        total = total.replace("vulnerabilitys", "vulnerabilities")
-        out.print(f"{total}: {counts}. {summary['not_fixed_vulnerability_count']} without a fix.")
-
-
-def _is_clear(discovery: dict[str, Any]) -> bool:
-    """Whether finding nothing means that nothing is known, rather than that nobody looked."""
-    return discovery["analysisStatus"] == "FINISHED_SUCCESS" and "analysisError" not in discovery
-
-
-def _print_discovery(discovery: dict[str, Any]) -> None:
-    out = console()
-    out.print(f"{'analysis:':<24}{discovery['analysisStatus']}")
-    if "operatingSystem" in discovery:
-        out.print(f"{'system:':<24}{safe(discovery['operatingSystem'])}", markup=False)
-    if "analysisStatusError" in discovery:
-        message = discovery["analysisStatusError"]["message"]
-        out.print(f"{'reason:':<24}{safe(message)}", soft_wrap=True, markup=False)
-    for error in discovery.get("analysisError", ()):
-        out.print(f"{'warning:':<24}{safe(error['message'])}", soft_wrap=True, markup=False)
 
 
 @app.command
