@@ -235,7 +235,7 @@ class Application:
             occurrences.router(
                 database, FileBlobStore(settings.data), settings.analysis.max_feed_age_hours
             ),
-            scans.router(database),
+            scans.router(database, settings.analysis.max_feed_age_hours),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),
             service_accounts.router(database, authenticator, settings.iam.domain),

@@ -402,6 +402,18 @@ class Code(Enum):
         "the feed cannot be read: {reason}",
         "Give a JSON file, a folder or a zip of advisories in OSV format, or of Red Hat's VEX.",
     )
+    SAVED_IMAGE_CORRUPT = Entry(
+        422,
+        "UNSUPPORTED",
+        "the saved image cannot be read: {reason}",
+        "Give what docker save, skopeo copy or podman save wrote, or the folder of a file system.",
+    )
+    SAVED_IMAGES = Entry(
+        400,
+        "UNSUPPORTED",
+        "{count} images in it fit, not one; there are: {images}",
+        "Name one with --image and --platform.",
+    )
     OPERATION_UNKNOWN = Entry(
         404,
         "UNSUPPORTED",

@@ -225,7 +225,7 @@ def _find(tx: Transaction, repository: str, digest: str) -> Manifest | None:
 def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
     number = packages.put(tx, inventory)
     findings.match_inventory(tx, number)
-    reason = _unsupported(inventory)
+    reason = unsupported(inventory)
     images.note(
         tx,
         digest,
@@ -236,7 +236,7 @@ def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
     )
 
 
-def _unsupported(inventory: Inventory) -> str:
+def unsupported(inventory: Inventory) -> str:
     """Why nothing can be said of an image or of its system, or the empty string."""
     if not inventory.databases:
         if inventory.packages:

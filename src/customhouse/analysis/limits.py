@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from customhouse.analysis.images import ImageAnalysis
+    from customhouse.analysis.inventory import Inventory
     from customhouse.analysis.systems import System
     from customhouse.database import Transaction
 
 # The ecosystems of `ecosystems.Package.ecosystem`: those of languages.
 LANGUAGES = ("Go", "Maven", "NuGet", "Packagist", "PyPI", "RubyGems", "crates.io", "npm")
 
+_NO_DATABASE = (
+    "no package database of dpkg, apk or rpm was found: only packages of languages are looked at"
+)
 _LOAD = "customhouse feeds import loads some"
 _DAY = 24 * 3600 * 1_000_000
 
@@ -39,19 +44,26 @@ def of(tx: Transaction, analyses: Collection[ImageAnalysis], max_feed_age: int) 
     systems = {each.system for each in analyses if each.system}
     said: list[str] = []
     for system in sorted(systems, key=lambda each: each.name):
-        said += of_system(tx, system)
+        said += _of_system(tx, system)
     if any(each.status is Status.FINISHED_SUCCESS and not each.has_database for each in analyses):
-        said.append(
-            "no package database of dpkg, apk or rpm was found: only packages of languages are"
-            " looked at"
-        )
+        said.append(_NO_DATABASE)
     if inventories:
-        said += of_languages(tx, _counts(tx, inventories))
+        said += _of_languages(tx, _counts(tx, inventories))
         said += _old_feeds(tx, max_feed_age)
     return list(dict.fromkeys(said))
 
 
-def of_system(tx: Transaction, system: System) -> Iterator[str]:
+def of_inventory(tx: Transaction, inventory: Inventory, max_feed_age: int) -> list[str]:
+    """Give the same for an inventory that is not stored; see `of`."""
+    said = list(_of_system(tx, inventory.system)) if inventory.system else []
+    if inventory.packages and not inventory.databases:
+        said.append(_NO_DATABASE)
+    counts = Counter(item.package.ecosystem for item in inventory.packages)
+    said += _of_languages(tx, {name: counts[name] for name in LANGUAGES})
+    return [*said, *_old_feeds(tx, max_feed_age)]
+
+
+def _of_system(tx: Transaction, system: System) -> Iterator[str]:
     """Give the limits that a system brings, as of today."""
     last = lifetimes.of_system(system)
     if last is not None and last < datetime.datetime.now(datetime.UTC).date():
@@ -62,7 +74,7 @@ def of_system(tx: Transaction, system: System) -> Iterator[str]:
         yield f"no advisories for {system.ecosystem} are loaded; {_LOAD}"
 
 
-def of_languages(tx: Transaction, counts: dict[str, int]) -> Iterator[str]:
+def _of_languages(tx: Transaction, counts: dict[str, int]) -> Iterator[str]:
     """Give the limits for so many packages of each language's ecosystem."""
     for ecosystem, count in sorted(counts.items()):
         if count and not advisories.has_ecosystem(tx, ecosystem):

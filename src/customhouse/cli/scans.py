@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from enum import Enum
 from http import HTTPStatus
+from pathlib import Path  # noqa: TC003  - read when the command is called
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -23,8 +25,22 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 
 
+class Level(Enum):
+    """Severities, from the least."""
+
+    MINIMAL = "MINIMAL"
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
 def scan(
     *images: str,
+    local: Path | None = None,
+    image: str = "",
+    platform: str = "",
+    fail_on: Level | None = None,
     all_: Annotated[bool, Parameter(name="--all")] = False,
     project: ProjectOption = "",
     force: bool = False,
@@ -36,16 +52,35 @@ def scan(
     An image is read once in its life: one that has been analysed is not read again, unless that
     failed. The exit status is 1 if an analysis failed.
 
+    With --local an image in a file or folder is read here. The list of its packages is sent to the
+    server, which says what is vulnerable and keeps nothing.
+
     Args:
         images: HOST/PROJECT/IMAGE[:TAG] or HOST/PROJECT/IMAGE@DIGEST, of one project.
+        local: What docker save or skopeo copy wrote, an OCI layout, or the folder of a file system.
+        image: Which one, if there are several in it, by its name or digest.
+        platform: Which one of that name, as OS/ARCHITECTURE; this machine's by default.
+        fail_on: With --local: end with 1 if something is vulnerable that severely or worse, or it
+            cannot be told.
         all_: All images of the project instead.
-        project: The project for --all.
+        project: The project for --all and --local.
         force: Read images again that have been read.
         async_: Do not wait for the end; `--format json` shows the operation.
         format_: How to print the outcome.
     """
+    if local is not None:
+        if images or all_:
+            raise Failure(Code.REQUEST_INVALID, reason="--local is by itself")
+        from customhouse.cli import local_scans
+
+        local_scans.scan(local, chosen(project), image, platform, fail_on, format_)
+        return
+    if image or platform or fail_on:
+        reason = "--image, --platform and --fail-on go with --local"
+        raise Failure(Code.REQUEST_INVALID, reason=reason)
     if all_ == bool(images):
-        raise Failure(Code.REQUEST_INVALID, reason="name images, or a project and --all")
+        reason = "name images, or a project and --all, or --local and a file"
+        raise Failure(Code.REQUEST_INVALID, reason=reason)
     references = [parse_image(image) for image in images]
     host = references[0].host if references else ""
     with Client(credentials.current(host)) as client:
