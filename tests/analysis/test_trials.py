@@ -60,8 +60,11 @@ def shown(found: list[Row[Any]]) -> list[tuple[Any, ...]]:
 def test_it_finds_what_a_stored_image_has(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_FIRST_BATCH", 7)
+    monkeypatch.setattr(trials, "_BATCH_PACKAGES", 7)
     contents = [package(f"p{n}={n}.0", source=f"s{n % 5}={n}.0") for n in range(60)]
+    # Of one source, some of it in two places.
+    contents += [package(f"same{n % 7}=3-{n % 7}", source="s1=3") for n in range(10)]
+    contents += [package(f"equal{n}=3", source="s1=3") for n in range(10)]
     contents += [
         Package("django", "3.2", "", "django", "3.2", ecosystem="PyPI"),
         Package("docker-ce", "1", "amd64", "s1", "1", maintainer="Docker <support@docker.com>"),
@@ -93,13 +96,19 @@ def test_it_finds_what_a_stored_image_has(
 def test_what_is_too_much_is_cut_and_said(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_FIRST_BATCH", 2)
+    monkeypatch.setattr(trials, "_BATCH_PACKAGES", 2)
     monkeypatch.setattr(trials, "MAX_FINDINGS", 5)
     load(database, *(advisory(f"DSA-{n}", affects("s", FROM_THE_FIRST)) for n in range(3)))
-    many = inventory(*(package(f"p{n}=1", source="s=1") for n in range(10)))
+    many = inventory(*(package(f"p{n}=1", source=f"s={n}") for n in range(10)))
     grouped, is_whole = tried(database, many)
     assert not is_whole
-    assert sum(map(len, grouped)) == 6
+    assert sum(map(len, grouped)) == 5
+    same = inventory(*(package(f"p{n}=1", source="s=1") for n in range(10)))
+    grouped, is_whole = tried(database, same)
+    assert (sum(map(len, grouped)), is_whole) == (5, False)
+    monkeypatch.setattr(trials, "MAX_FINDINGS", 30)
+    grouped, is_whole = tried(database, same)
+    assert (sum(map(len, grouped)), is_whole) == (30, True)
 
 
 @pytest.mark.parametrize("ecosystem", [None, "Debian:99"])

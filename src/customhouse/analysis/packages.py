@@ -137,7 +137,7 @@ def put(tx: Transaction, inventory: Inventory) -> int:
             select(INVENTORY.c.id).where(INVENTORY.c.digest == inventory.digest)
         ).scalar_one()
     )
-    identities = [_identity(item.package, system) for item in inventory.packages]
+    identities = [identity(item.package, system) for item in inventory.packages]
     packages = [item.package for item in inventory.packages]
     numbers = _put_packages(tx, dict(zip(identities, packages, strict=True)))
     # Two files may tell of one package; the row is the first one's.
@@ -206,7 +206,11 @@ def _facts(inventory: Inventory) -> dict[str, object]:
     }
 
 
-def _identity(package: Package, system: System | None) -> tuple[str, ...]:
+def identity(package: Package, system: System | None) -> tuple[str, ...]:
+    """What tells a package from others: the columns of `uq_package_identity`.
+
+    The first is its ecosystem, several joined by `+`; empty if no advisories are about it.
+    """
     ecosystem = package.ecosystem
     if not ecosystem and system and system.ecosystem and not is_third_party(system.id, package):
         ecosystem = "+".join((system.ecosystem, *system.also))
