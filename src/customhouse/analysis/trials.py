@@ -35,8 +35,8 @@ MAX_FINDINGS = 100_000
 """Findings that are told at most."""
 
 # Of these a batch takes some tens of milliseconds.
-_BATCH_PACKAGES = 200
-_BATCH_FINDINGS = 4000
+_BATCH_PACKAGES = 100
+_BATCH_FINDINGS = 2000
 _PAGE = 1000
 _NAMES = 1000
 
