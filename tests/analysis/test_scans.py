@@ -131,6 +131,8 @@ def test_switched_on_it_scans_what_is_pushed_from_then_on(
     assert registry.http.get("/readyz").is_success
     (discovery,) = registry.occurrences("later/web", before, "DISCOVERY")
     assert discovery["discovery"]["analysisStatus"] == "PENDING"
+    reason = discovery["discovery"]["analysisStatusError"]["message"]
+    assert "pushed before scanning was switched on; push the image again" in reason
     registry.push("later/web", old, "1")
     assert registry.discovery("later/web", before)["analysisStatus"] == SUCCESS
 

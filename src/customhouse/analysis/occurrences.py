@@ -17,6 +17,7 @@ from customhouse.analysis import advisories, findings, images, limits, origins
 from customhouse.analysis.images import ImageAnalysis, Status
 from customhouse.analysis.severity import Severity
 from customhouse.iam import services
+from customhouse.registry import manifests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,11 +76,8 @@ def discovery(tx: Transaction, resource: Resource, max_feed_age: int = 0) -> lis
         analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, "it holds no image that runs")
     else:
         analysis = min(analyses.values(), key=lambda each: _ORDER.index(each.status))
-    if analysis.status is Status.PENDING and not services.is_enabled(
-        tx, resource.project, services.SCANNING
-    ):
-        reason = "scanning is switched off in its project; switch it on, and push the image again"
-        analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, reason)
+    if analysis.status is Status.PENDING:
+        analysis = _pending(tx, resource)
     others = [
         f"{digest}: {each.error}"
         for digest, each in analyses.items()
@@ -114,6 +112,19 @@ def discovery(tx: Transaction, resource: Resource, max_feed_age: int = 0) -> lis
         occurrence["createTime"] = rfc3339(analysis.created_at)
         occurrence["updateTime"] = rfc3339(analysis.updated_at)
     return [occurrence]
+
+
+def _pending(tx: Transaction, resource: Resource) -> ImageAnalysis:
+    """Where an analysis stands that has not begun, and why nobody may be going to begin it."""
+    how = "push the image again, or have it scanned with customhouse images scan"
+    switched_on = services.enabled_at(tx, resource.project, services.SCANNING)
+    if not switched_on:
+        reason = f"scanning is switched off in its project; switch it on and {how}"
+        return ImageAnalysis(Status.FINISHED_UNSUPPORTED, reason)
+    if manifests.pushed_at(tx, resource.repository, resource.digest) < switched_on:
+        reason = f"it was pushed before scanning was switched on; {how}"
+        return ImageAnalysis(Status.PENDING, reason)
+    return ImageAnalysis()
 
 
 def vulnerabilities(
