@@ -230,7 +230,7 @@ def operation(registry: Registry, name: str) -> dict[str, Any]:
 
 
 def test_pages_of_a_project(server: CustomhouseServer, registry: Registry, tmp_path: Path) -> None:
-    from customhouse.database import Database
+    from customhouse.database import Database, now
 
     url = dict(server.env).get(
         "CUSTOMHOUSE_DATABASE_URL", f"sqlite:///{server.data / 'customhouse.sqlite'}"
@@ -241,13 +241,15 @@ def test_pages_of_a_project(server: CustomhouseServer, registry: Registry, tmp_p
         for n in range(3)
     ]
     registry.push_index("paged/a", "index", debian("a=0").manifest)
+    moment = now()
+    registry.push("paged/a", debian("a=8"), "late")
     registry.push("paged-too/a", debian("a=7"), "1")
     database = Database(url)
     try:
         for size in (1, 2, 5, 100):
             found: list[tuple[str, str]] = []
             after = ("", 0)
-            while page := database.read(images.of_project, "paged", after, size):
+            while page := database.read(images.of_project, "paged", moment, after, size):
                 assert len(page) <= size
                 found += [(held.repository, held.digest) for held in page]
                 after = page[-1].repository, page[-1].number

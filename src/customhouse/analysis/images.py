@@ -122,12 +122,15 @@ class Held(NamedTuple):
     digest: str
 
 
-def of_project(tx: Transaction, project: str, after: tuple[str, int], count: int) -> list[Held]:
+def of_project(
+    tx: Transaction, project: str, until: int, after: tuple[str, int], count: int
+) -> list[Held]:
     """Manifests of images in a project, in order of repository and number.
 
     Args:
         tx: the transaction.
         project: the project.
+        until: only what was pushed by then, in microseconds, so that a walk ends.
         after: repository and number that the page before ended with; `("", 0)` for the first.
         count: how many at most.
     """
@@ -139,6 +142,7 @@ def of_project(tx: Transaction, project: str, after: tuple[str, int], count: int
             REPOSITORY.c.project == project,
             REPOSITORY.c.name >= name,
             or_(REPOSITORY.c.name > name, REPOSITORY_MANIFEST.c.manifest_id > number),
+            REPOSITORY_MANIFEST.c.pushed_at <= until,
             MANIFEST.c.kind == Kind.IMAGE.value,
         )
         .order_by(REPOSITORY.c.name, REPOSITORY_MANIFEST.c.manifest_id)

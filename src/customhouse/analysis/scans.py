@@ -134,8 +134,9 @@ class Scanner:
         self._fail(identifier, "the scan ended its process each time")
 
     def _run(self, step: Step, identifier: str) -> None:
-        project, uris, since = step("begin", self._begin, identifier)
-        found = self._named(step, project, uris) if uris else self._all(step, project)
+        project, uris, asked_at, is_forced = step("begin", self._begin, identifier)
+        found = self._named(step, project, uris) if uris else self._all(step, project, asked_at)
+        since = asked_at if is_forced else 0
         tally = _Tally()
         told = time.monotonic()
         for repository, digest in found:
@@ -148,10 +149,10 @@ class Scanner:
                 self.database.write(operations.progress, identifier, **tally.counts())
         step("succeed", self.database.write, _succeed, identifier, tally)
 
-    def _begin(self, identifier: str) -> tuple[str, list[str], int]:
-        """The project, the images, and since when an analysis counts."""
+    def _begin(self, identifier: str) -> tuple[str, list[str], int, bool]:
+        """The project, the images, what time it is, and whether all is read again."""
         asked = self.database.read(operations.get, identifier)["metadata"]
-        return asked["project"], asked["resourceUris"], now() if asked["force"] else 0
+        return asked["project"], asked["resourceUris"], now(), asked["force"]
 
     def _named(self, step: Step, project: str, uris: list[str]) -> Iterator[tuple[str, str]]:
         for uri in uris:
@@ -165,13 +166,14 @@ class Scanner:
         except Failure:
             return []  # it was deleted meanwhile
 
-    def _all(self, step: Step, project: str) -> Iterator[tuple[str, str]]:
+    def _all(self, step: Step, project: str, until: int) -> Iterator[tuple[str, str]]:
         after = ("", 0)
         while page := step(
             f"list after {after[0]} {after[1]}",
             self.database.read,
             images.of_project,
             project,
+            until,
             after,
             _PAGE,
         ):
