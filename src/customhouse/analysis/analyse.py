@@ -133,9 +133,10 @@ class Analyst:
             return None
         project = split_project(repository)[0]
         is_on = self.database.read(services.is_enabled, project, services.SCANNING)
-        if not (is_asked or is_on):
-            return None
         analysis = self._analysis(digest)
+        # What was analysed once is kept up to date, whoever asked for it.
+        if not (is_asked or is_on or analysis.inventory_id is not None):
+            return None
         if analysis.is_current and analysis.updated_at >= since:
             return None
         if not manifest.is_runnable:
