@@ -14,7 +14,7 @@ from unittest import mock
 
 from rich.console import Console
 
-from customhouse.cli import images
+from customhouse.cli import descriptions
 
 PICTURE = Path(__file__).parent / "images" / "describe.svg"
 WIDTH = 108
@@ -26,10 +26,10 @@ def draw(document: dict[str, object], command: str) -> str:
     console = Console(record=True, width=WIDTH, highlight=False, file=sys.stderr)
     console.print(f"[bold]$[/] {command}")
     with (
-        mock.patch.object(images, "console", return_value=console),
+        mock.patch.object(descriptions, "console", return_value=console),
         mock.patch("customhouse.cli.output.console", return_value=console),
     ):
-        images._print_description(document)  # noqa: SLF001  - exactly what the command prints
+        descriptions.print_description(document)
     svg = console.export_svg(title="customhouse")
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     return svg.replace("Fira Code", "ui-monospace, monospace")

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,29 +16,17 @@ from sqlalchemy.exc import DBAPIError
 
 from customhouse import control
 from customhouse.analysis import feed_health
-from customhouse.analysis.analyse import Analyst
-from customhouse.analysis.api import exceptions, feed_updates, feeds, occurrences, sboms
-from customhouse.analysis.bundles import BundleImporter
-from customhouse.analysis.exceptions.attachments import Attachments
-from customhouse.analysis.imports import Importer
-from customhouse.analysis.sbom.attending import Attendant
-from customhouse.analysis.sbom.publishing import Publisher
-from customhouse.analysis.sbom.reading import Reader
-from customhouse.analysis.shelf import Shelf, adopt
-from customhouse.analysis.updates import Updater
+from customhouse.analysis.api import (
+    exceptions,
+    feed_updates,
+    feeds,
+    occurrences,
+    sboms,
+    scans,
+)
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, LoopDatabase
 from customhouse.errors import Code, Failure
-from customhouse.events import (
-    AnalysisOutdated,
-    FeedBundleUploaded,
-    FeedUpdateAsked,
-    FeedUploaded,
-    ImageAnalysed,
-    ManifestDeleted,
-    ManifestPushed,
-    TagDeleted,
-)
 from customhouse.http import ClientGone, Request, Response, Scope, error_response, json_response
 from customhouse.iam.access import Access
 from customhouse.iam.api import accounts as service_accounts
@@ -67,11 +54,10 @@ from customhouse.notifications.api import deliveries
 from customhouse.notifications.api import subscriptions as subscriptions_api
 from customhouse.proxies import Proxies
 from customhouse.registry.api import RegistryApi, Services
-from customhouse.workflows.subscription import Subscription, Workflow
+from customhouse.subscriptions import incoming, shelf
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
-    from pathlib import Path
 
     from fastapi import FastAPI
 
@@ -252,9 +238,12 @@ class Application:
         routers = (
             feeds.router(database, incoming(settings), is_offline=settings.feeds.offline),
             feed_updates.router(database, shelf(settings), incoming(settings)),
-            occurrences.router(database),
+            occurrences.router(
+                database, FileBlobStore(settings.data), settings.analysis.max_feed_age_hours
+            ),
             exceptions.router(database, settings.analysis.exception_days),
             sboms.router(database),
+            scans.router(database, settings.analysis.max_feed_age_hours),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),
             service_accounts.router(database, authenticator, settings.iam.domain),
@@ -416,71 +405,3 @@ def _failed(failure: Failure) -> Response:
     if failure.status == 401:
         return error_response(failure, (b"www-authenticate", b'Basic realm="customhouse"'))
     return error_response(failure)
-
-
-def incoming(settings: Settings) -> Path:
-    """The folder of files that were handed in and wait for the worker."""
-    return settings.data / "incoming"
-
-
-def shelf(settings: Settings) -> Shelf:
-    """The sources of feeds and what is kept of them.
-
-    Raises:
-        Failure: SETTINGS_INVALID.
-    """
-    return Shelf(settings.feeds, settings.data / "feeds")
-
-
-def subscriptions(settings: Settings, database: Database) -> tuple[Subscription, ...]:
-    """The table of which event starts which workflow, with which arguments."""
-    store = FileBlobStore(settings.data)
-    analyst = Analyst(database, store, settings.analysis)
-    publisher = Publisher(database, store, settings.server.public_url, settings.iam.domain)
-    sboms_of = Attendant(database, Reader(database, store), publisher)
-    attachments = Attachments(database, store)
-    kept = shelf(settings)
-    importer = Importer(
-        database, incoming(settings), partial(adopt, database, kept), settings.feeds.offline
-    )
-    updater = Updater(database, kept)
-    bundle_importer = BundleImporter(database, kept, incoming(settings))
-    analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)
-    pushed = Workflow("sboms-of-push", sboms_of.pushed, concurrency=2)
-    analysed = Workflow("sboms-of-image", sboms_of.analysed, concurrency=2)
-    removed = Workflow("forget-sboms", sboms_of.removed)
-    read_vex = Workflow("read-vex", attachments.run, concurrency=4)
-    load_feed = Workflow("load-feed", importer.run, abandoned=importer.give_up)
-    # Two, so that a slow mirror does not hold up all others.
-    update_feed = Workflow("update-feed", updater.run, concurrency=2, abandoned=updater.give_up)
-    load_bundle = Workflow("load-bundle", bundle_importer.run, abandoned=bundle_importer.give_up)
-    return (
-        Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
-        Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
-        Subscription(ManifestPushed, read_vex, lambda event: (event.repository, event.digest)),
-        Subscription(ManifestDeleted, read_vex, lambda event: (event.repository, event.digest)),
-        Subscription(
-            ManifestPushed,
-            pushed,
-            lambda event: (event.repository, event.digest, event.tags),
-            sboms_of.is_about_push,
-        ),
-        Subscription(
-            ImageAnalysed, analysed, lambda event: (event.digest,), sboms_of.is_about_image
-        ),
-        Subscription(
-            ManifestDeleted,
-            removed,
-            lambda event: (event.repository, event.digest, ""),
-            sboms_of.is_about_removal,
-        ),
-        Subscription(
-            TagDeleted,
-            removed,
-            lambda event: (event.repository, event.digest, event.tag),
-            sboms_of.is_about_removal,
-        ),
-        Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
-        Subscription(FeedUpdateAsked, update_feed, lambda event: (event.operation,)),
-        Subscription(FeedBundleUploaded, load_bundle, lambda event: (event.operation,)),
-    )

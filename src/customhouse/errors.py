@@ -496,11 +496,29 @@ class Code(Enum):
         "{count} images are of the platform asked for; there are {platforms}",
         "Name one platform, as linux/amd64, or the digest of one image.",
     )
+    SAVED_IMAGE_CORRUPT = Entry(
+        422,
+        "UNSUPPORTED",
+        "the saved image cannot be read: {reason}",
+        "Give what docker save, skopeo copy or podman save wrote, or the folder of a file system.",
+    )
+    SAVED_IMAGES = Entry(
+        400,
+        "UNSUPPORTED",
+        "{count} images in it fit, not one; there are: {images}",
+        "Name one with --image and --platform.",
+    )
     OPERATION_UNKNOWN = Entry(
         404,
         "UNSUPPORTED",
         "operation {operation} is not known here",
         "It may have been removed; start it again.",
+    )
+    OPERATION_FAILED = Entry(
+        500,
+        "UNKNOWN",
+        "what was asked for failed: {reason}",
+        "Correct what it says, and ask again.",
     )
 
     # Notifications

@@ -1,7 +1,7 @@
 """What can happen, as values.
 
 An event is stored in the transaction that made it true (`workflows.outbox`); the table
-`application.subscriptions` says which workflows it starts.
+`customhouse.subscriptions` says which workflows it starts.
 """
 
 from __future__ import annotations
@@ -88,6 +88,18 @@ class FindingsChanged(Event, frozen=True):
     last: int
 
 
+class ImagesScanAsked(Event, frozen=True):
+    """Somebody asked to have some images analysed; the operation named here says which."""
+
+    operation: str
+
+
+class ProjectScanAsked(Event, frozen=True):
+    """Somebody asked to have all images of a project analysed, in the operation named here."""
+
+    operation: str
+
+
 class AnalysisOutdated(Event, frozen=True):
     """An image was analysed by a version that found less in it than this one does."""
 
@@ -112,4 +124,6 @@ AnyEvent = (
     | FindingsChanged
     | AnalysisOutdated
     | ImageAnalysed
+    | ImagesScanAsked
+    | ProjectScanAsked
 )

@@ -167,6 +167,8 @@ class AnalysisSettings(_Section):
     exception_days: int = Field(0, ge=0, le=36500)
     """The most days that an exception of a vulnerability may last; 0 for any number, and none at
     all: with a limit every exception has an end."""
+    max_feed_age_hours: int = Field(7 * 24, ge=0)
+    """From which age on a feed is said to be old with each image; 0 for never."""
 
 
 class FeedSourceSettings(_Section):

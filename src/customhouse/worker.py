@@ -13,7 +13,6 @@ from sqlalchemy.exc import DBAPIError
 
 from customhouse.analysis import feed_health, images, updates
 from customhouse.analysis.exceptions import table as exceptions
-from customhouse.application import incoming, shelf, subscriptions
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, now
 from customhouse.errors import Failure
@@ -29,6 +28,7 @@ from customhouse.iam import (
 from customhouse.notifications import deliveries
 from customhouse.notifications.delivering import Deliverer
 from customhouse.registry import purge
+from customhouse.subscriptions import incoming, shelf, subscriptions
 from customhouse.workflows.engine import Engine
 
 if TYPE_CHECKING:

@@ -146,7 +146,8 @@ def test_the_life_of_a_vulnerability(
     gone = advisory("DLA-3", withdrawn="2024-06-01T00:00:00Z")
     cli(*again, feed(tmp_path, withdrawn, gone))
     after = cli(*describe)
-    assert "No known vulnerabilities." in after.out
+    assert "is past its end of life" in after.out
+    assert "Nothing was found, which the warnings above limit." in after.out
     assert described(cli, describe, digest)["package_vulnerability_summary"] == {
         "vulnerabilities": {},
         "total_vulnerability_found": 0,

@@ -125,7 +125,8 @@ def test_image(registry: Registry, name: str) -> None:
     if status == SUCCESS:
         assert found["operatingSystem"] == told
         assert found["continuousAnalysis"] == "ACTIVE"
-        assert "analysisError" not in found
+        errors = [each["message"] for each in found.get("analysisError", ())]
+        assert all("past its end of life" in each for each in errors)
         assert "analysisStatusError" not in found
     else:
         assert told in found["analysisStatusError"]["message"]

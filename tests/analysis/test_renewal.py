@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from tests.cli.program import signed_in
+from tests.faults.processes import wait_until
 from tests.faults.pushers import OS_RELEASE, dpkg_status
 from tests.faults.registry import Registry
 from tests.support.images import make_image
@@ -41,3 +44,31 @@ def test_they_are_read_again_when_the_worker_starts(tmp_path: Path) -> None:
             found = registry.discovery("acme/web", digest)
             assert found["analysisStatus"] == "FINISHED_SUCCESS"
             assert found["operatingSystem"] == "Debian GNU/Linux 12 (bookworm)"
+
+
+def test_so_are_those_that_were_asked_for(tmp_path: Path) -> None:
+    """Scanning is switched off in their project, which keeps nothing from being up to date."""
+    image = make_image(
+        {"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": dpkg_status("sed=4.9-1")}
+    )
+    with customhouse_server(tmp_path) as server:
+        cli = signed_in(server, tmp_path)
+        cli("projects", "create", "acme")
+        cli("services", "disable", "containerscanning", "--project", "acme")
+        with Registry(server) as registry:
+            registry.push("acme/web", image, "1")
+        cli("images", "scan", f"{server.host}/acme/web:1")
+        server.stop()
+        path = server.data / "customhouse.sqlite"
+        with closing(sqlite3.connect(path)) as connection, connection:
+            # As migration 0009 leaves them.
+            connection.execute("UPDATE image_analysis SET reader = 0")
+            connection.execute("UPDATE inventory SET system_id = NULL, has_database = NULL")
+        server.start()
+
+        def is_renewed() -> bool:
+            with closing(sqlite3.connect(path)) as connection:
+                query = "SELECT system_id, has_database FROM inventory"
+                return bool(connection.execute(query).fetchall() == [("debian", 1)])
+
+        wait_until(is_renewed, 30, "the inventory is complete")

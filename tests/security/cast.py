@@ -44,6 +44,7 @@ THINGS = {
     "subscription": "subscription-one",
     "delivery": "0",
     "exception": "999",
+    "location": "global",
 }
 
 

@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
+
 from customhouse.analysis import findings, images, packages, readings
 from customhouse.analysis.archive import Limits
 from customhouse.analysis.images import Status
@@ -21,14 +23,15 @@ from customhouse.registry import manifests
 from customhouse.workflows import outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from customhouse.blobstore import BlobStore
     from customhouse.database import Database, Transaction
     from customhouse.oci import Descriptor
     from customhouse.settings import AnalysisSettings
-    from customhouse.workflows.subscription import Step
+    from customhouse.workflows.subscription import P, R, Step
 
+_log = structlog.get_logger()
 
 # No image that runs has more: file systems are laid over one another at most 500 times.
 _MAX_LAYERS = 500
@@ -78,35 +81,65 @@ class Analyst:
             self._run(step, repository, digest)
         except Exception as error:
             # The engine logs it; whoever looks at the image is told as well.
-            reason = f"the analysis itself failed ({type(error).__name__}); see the server's log"
-            step("give up", self._note, digest, Status.FINISHED_FAILED.value, reason)
+            step("give up", self._note, digest, Status.FINISHED_FAILED.value, _reason(error))
             raise
+
+    def scan(self, repository: str, digest: str, since: int) -> images.ImageAnalysis | None:
+        """Analyse an image now, whether or not its project has scanning switched on.
+
+        Args:
+            repository: where it is.
+            digest: of its manifest.
+            since: from which time on an analysis and readings of layers are good, in microseconds;
+                0 takes any of the present reader that did not fail.
+
+        Returns:
+            How the analysis ended; None if the present one is good.
+        """
+        analysis = self._analysis(digest)
+        if analysis.is_current and analysis.updated_at >= since:
+            return None
+        try:
+            self._run(_at_once, repository, digest, since, is_asked=True)
+        except Exception as error:  # noqa: BLE001  - one image must not end the scan of the others
+            _log.exception("the analysis of an image failed", digest=digest)
+            self._note(digest, Status.FINISHED_FAILED.value, _reason(error))
+        return self._analysis(digest)
+
+    def _analysis(self, digest: str) -> images.ImageAnalysis:
+        return self.database.read(images.get, [digest])[digest]
 
     def give_up(self, repository: str, digest: str) -> None:
         """Say that an analysis ended the worker each time and is tried no more."""
         del repository
         self._note(digest, Status.FINISHED_FAILED.value, "the analysis ended its process each time")
 
-    def _run(self, step: Step, repository: str, digest: str) -> None:
-        layers = step("begin", self._begin, repository, digest)
+    def _run(
+        self, step: Step, repository: str, digest: str, since: int = 0, *, is_asked: bool = False
+    ) -> None:
+        layers = step("begin", self._begin, repository, digest, since, is_asked=is_asked)
         for layer in layers or ():
-            reason = step(f"read {layer}", self._read, layer)
+            reason = step(f"read {layer}", self._read, layer, since)
             if reason:
                 step("fail", self._note, digest, Status.FINISHED_FAILED.value, reason)
                 return
         if layers is not None:
             step("finish", self._finish, digest, layers)
 
-    def _begin(self, repository: str, digest: str) -> list[str] | None:
+    def _begin(
+        self, repository: str, digest: str, since: int, *, is_asked: bool
+    ) -> list[str] | None:
         """The layers to read, or None when there is nothing to do."""
         manifest = self.database.read(_find, repository, digest)
         if manifest is None or manifest.kind is Kind.INDEX:
             return None
         project = split_project(repository)[0]
-        if not self.database.read(services.is_enabled, project, services.SCANNING):
+        is_on = self.database.read(services.is_enabled, project, services.SCANNING)
+        analysis = self._analysis(digest)
+        # What was analysed once is kept up to date, whoever asked for it.
+        if not (is_asked or is_on or analysis.inventory_id is not None):
             return None
-        analysis = self.database.read(images.get, [digest])[digest]
-        if analysis.reader == READER_VERSION and analysis.status is Status.FINISHED_SUCCESS:
+        if analysis.is_current and analysis.updated_at >= since:
             return None
         if not manifest.is_runnable:
             self._note(digest, Status.FINISHED_UNSUPPORTED.value, "it is no image that runs")
@@ -137,10 +170,10 @@ class Analyst:
             return False
         return True
 
-    def _read(self, layer: str) -> str:
+    def _read(self, layer: str, since: int) -> str:
         """Read a layer unless that was done; returns why it cannot be read, or nothing."""
         try:
-            if self.database.read(readings.find, layer) is not None:
+            if self.database.read(readings.find, layer, since) is not None:
                 return ""
             with self.store.open(layer) as stream:
                 reading = read_layer(stream, self._limits())
@@ -177,6 +210,16 @@ class Analyst:
         self.database.write(images.note, digest, Status(status), reader=READER_VERSION, error=error)
 
 
+def _at_once(name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """A step that is not recorded."""
+    del name
+    return function(*args, **kwargs)
+
+
+def _reason(error: Exception) -> str:
+    return f"the analysis itself failed ({type(error).__name__}); see the server's log"
+
+
 def _find(tx: Transaction, repository: str, digest: str) -> Manifest | None:
     row = manifests.get(tx, repository, digest)
     return None if row is None else parse_manifest(row[2], row[1], digest)
@@ -185,7 +228,7 @@ def _find(tx: Transaction, repository: str, digest: str) -> Manifest | None:
 def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
     number = packages.put(tx, inventory)
     findings.match_inventory(tx, number)
-    reason = _unsupported(inventory)
+    reason = unsupported(inventory)
     images.note(
         tx,
         digest,
@@ -197,10 +240,15 @@ def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
     outbox.append(tx, ImageAnalysed(digest))
 
 
-def _unsupported(inventory: Inventory) -> str:
+def unsupported(inventory: Inventory) -> str:
     """Why nothing can be said of an image or of its system, or the empty string."""
     if not inventory.databases:
-        return "" if inventory.packages else "it has no package database that is known"
+        if inventory.packages:
+            return ""
+        return (
+            "it has no package database that is known: those of dpkg, apk and rpm were looked for,"
+            " and packages of languages"
+        )
     if inventory.system is None:
         return "nothing in it tells which system it is"
     if inventory.system.ecosystem is None:

@@ -13,28 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from customhouse.analysis import advisories, findings, images
+from customhouse.analysis import advisories, findings, images, limits, origins
 from customhouse.analysis import vulnerabilities as vulnerability_names
 from customhouse.analysis.exceptions import assessments, shown
 from customhouse.analysis.images import ImageAnalysis, Status
 from customhouse.analysis.sbom import attached
 from customhouse.analysis.severity import Severity
-from customhouse.errors import Code, Failure
 from customhouse.iam import services
-from customhouse.oci import Kind, parse_manifest
 from customhouse.registry import manifests
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Row
 
+    from customhouse.analysis.origins import Origins
+    from customhouse.blobstore import BlobStore
     from customhouse.database import Transaction
 
 # The project that the notes of the analysis belong to, as goog-vulnz is Google's.
 PROVIDER = "customhouse-vulnz"
 _ANALYSIS_NOTE = "projects/customhouse-analysis/notes/PACKAGE_VULNERABILITY"
-
-_MAX_DEPTH = 4
-_MAX_IMAGES = 500
 
 # google.rpc.Code
 _FAILED_PRECONDITION, _UNIMPLEMENTED = 9, 12
@@ -64,22 +63,24 @@ class Resource:
         return f"https://{self.host}/{self.repository}@{self.digest}"
 
 
-def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
-    """The DISCOVERY occurrence of an image: how far its analysis is.
+def discovery(tx: Transaction, resource: Resource, max_feed_age: int = 0) -> list[dict[str, Any]]:
+    """The DISCOVERY occurrence of an image: how far its analysis is, and what it may lack.
+
+    Args:
+        tx: the transaction.
+        resource: the image.
+        max_feed_age: from which age on a feed is said to be old, in microseconds; 0 for never.
 
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    analyses = images.get(tx, runnable(tx, resource))
+    analyses = images.get(tx, images.runnable(tx, resource.repository, resource.digest))
     if not analyses:
         analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, "it holds no image that runs")
     else:
         analysis = min(analyses.values(), key=lambda each: _ORDER.index(each.status))
-    if analysis.status is Status.PENDING and not services.is_enabled(
-        tx, resource.project, services.SCANNING
-    ):
-        reason = "scanning is switched off in its project; switch it on, and push the image again"
-        analysis = ImageAnalysis(Status.FINISHED_UNSUPPORTED, reason)
+    if analysis.status is Status.PENDING:
+        analysis = _pending(tx, resource)
     others = [
         f"{digest}: {each.error}"
         for digest, each in analyses.items()
@@ -96,26 +97,18 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
             code = _UNIMPLEMENTED
         found["analysisStatusError"] = {"code": code, "message": analysis.error}
     if analysis.system:
-        found["operatingSystem"] = analysis.system
+        found["operatingSystem"] = analysis.system.name
     if analysis.updated_at:
         found["lastScanTime"] = rfc3339(analysis.updated_at)
-    missing = sorted(
-        each.ecosystem
-        for each in analyses.values()
-        if each.ecosystem and not advisories.has_ecosystem(tx, each.ecosystem)
-    )
-    missing = [
-        f"no advisories for {release} are loaded; customhouse feeds import loads some"
-        for release in dict.fromkeys(missing)
-    ]
-    if len(analyses) >= _MAX_IMAGES:
-        missing.append(f"of its images only {_MAX_IMAGES} are looked at")
-    if missing or others:
+    errors = [*limits.of(tx, analyses.values(), max_feed_age), *others]
+    if len(analyses) >= images.MAX_IMAGES:
+        errors.append(f"of its images only {images.MAX_IMAGES} are looked at")
+    if errors:
         found["analysisError"] = [
-            {"code": _FAILED_PRECONDITION, "message": message} for message in (*missing, *others)
+            {"code": _FAILED_PRECONDITION, "message": message} for message in errors
         ]
     occurrence = {
-        **_head(resource, _ANALYSIS_NOTE, "DISCOVERY"),
+        **head(resource, _ANALYSIS_NOTE, "DISCOVERY"),
         "discovery": found,
     }
     if analysis.created_at:
@@ -124,13 +117,27 @@ def discovery(tx: Transaction, resource: Resource) -> list[dict[str, Any]]:
     return [occurrence]
 
 
+def _pending(tx: Transaction, resource: Resource) -> ImageAnalysis:
+    """Where an analysis stands that has not begun, and why nobody may be going to begin it."""
+    how = "push the image again, or have it scanned with customhouse images scan"
+    switched_on = services.enabled_at(tx, resource.project, services.SCANNING)
+    if not switched_on:
+        reason = f"scanning is switched off in its project; switch it on and {how}"
+        return ImageAnalysis(Status.FINISHED_UNSUPPORTED, reason)
+    if manifests.pushed_at(tx, resource.repository, resource.digest) < switched_on:
+        reason = f"it was pushed before scanning was switched on; {how}"
+        return ImageAnalysis(Status.PENDING, reason)
+    return ImageAnalysis()
+
+
 def vulnerabilities(
-    tx: Transaction, resource: Resource, after: int, count: int
+    tx: Transaction, store: BlobStore, resource: Resource, after: int, count: int
 ) -> tuple[list[dict[str, Any]], int]:
     """VULNERABILITY occurrences of an image, one for each vulnerability.
 
     Args:
         tx: the transaction.
+        store: where the images' configurations are.
         resource: the image.
         after: where the page before ended; 0 for the first.
         count: how many at most.
@@ -141,16 +148,16 @@ def vulnerabilities(
     Raises:
         Failure: MANIFEST_UNKNOWN.
     """
-    digests = runnable(tx, resource)
-    analyses = images.get(tx, digests)
-    inventories = {each.inventory_id for each in analyses.values() if each.inventory_id}
+    digests = images.runnable(tx, resource.repository, resource.digest)
+    inventories = set(images.inventories(tx, digests))
     inventories |= attached.inventories(tx, resource.repository, {resource.digest, *digests})
     if not inventories:
         return [], 0
     rows = findings.of_inventories(tx, sorted(inventories), after, count)
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row.vulnerability_id)]
     names = vulnerability_names.aliases(tx, {row.vulnerability_id for row in rows})
-    found = [_vulnerability(resource, group) for group in groups]
+    layers = origins.of_images(tx, store, resource.repository, digests) if rows else {}
+    found = [vulnerability(resource, group, layers) for group in groups]
     image = assessments.image(tx, resource.project, resource.repository, resource.digest, digests)
     named = [
         (frozenset((*names[group[0].vulnerability_id], *(row.advisory for row in group))), group)
@@ -161,46 +168,26 @@ def vulnerabilities(
     return found, rows[-1].vulnerability_id if len(found) == count else 0
 
 
-def runnable(tx: Transaction, resource: Resource) -> list[str]:
-    """The digests of the images that run: the manifest itself, or the children of an index.
+def vulnerability(resource: Resource, rows: Sequence[Row[Any]], layers: Origins) -> dict[str, Any]:
+    """The VULNERABILITY occurrence of one vulnerability.
 
-    Raises:
-        Failure: MANIFEST_UNKNOWN.
+    Args:
+        resource: the image.
+        rows: the findings of the vulnerability in the image, as of `findings.of_inventories`.
+        layers: where the image's layers come from.
     """
-    found: list[str] = []
-    queue = [(resource.digest, 0)]
-    seen = {resource.digest}
-    while queue and len(found) < _MAX_IMAGES:
-        digest, depth = queue.pop()
-        row = manifests.get(tx, resource.repository, digest)
-        if row is None:
-            if digest == resource.digest:
-                raise Failure(Code.MANIFEST_UNKNOWN, reference=digest)
-            continue
-        manifest = parse_manifest(row[2], row[1], digest)
-        if manifest.kind is Kind.INDEX and depth < _MAX_DEPTH:
-            children = [child.digest for child in manifest.children if child.digest not in seen]
-            seen.update(children)
-            queue += [(child, depth + 1) for child in children]
-        elif manifest.is_runnable:
-            found.append(digest)
-    return found
-
-
-def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
-    """One vulnerability with the packages of the image that have it."""
     first = rows[0]
     body = msgspec.json.decode(first.body, type=advisories.Body)
-    issues = [_issue(row) for row in attached.distinct(rows)]
+    issues = [_issue(row, layers) for row in attached.distinct(rows)]
     effective = max(row.severity for row in rows)
     scores = sorted(body.scores, key=lambda score: score.version, reverse=True)
     fixable = any(issue["fixAvailable"] for issue in issues)
     identifiers = {
-        **_head(resource, f"projects/{PROVIDER}/notes/{first.vulnerability}"),
+        **head(resource, f"projects/{PROVIDER}/notes/{first.vulnerability}"),
         "createTime": rfc3339(min(row.created_at for row in rows)),
         "updateTime": rfc3339(max(row.updated_at for row in rows)),
     }
-    vulnerability: dict[str, Any] = {
+    told: dict[str, Any] = {
         "type": first.ecosystem.partition(":")[0].lower(),
         "severity": Severity(first.advisory_severity).name,
         "effectiveSeverity": Severity(effective).name,
@@ -212,29 +199,34 @@ def _vulnerability(resource: Resource, rows: list[Row[Any]]) -> dict[str, Any]:
         "extraDetails": ", ".join(dict.fromkeys((*(row.advisory for row in rows), *body.aliases))),
     }
     if scores:
-        vulnerability["cvssScore"] = scores[0].score
-        vulnerability["cvssVersion"] = f"CVSS_VERSION_{scores[0].version[0]}"
-    return identifiers | {"vulnerability": vulnerability}
+        told["cvssScore"] = scores[0].score
+        told["cvssVersion"] = f"CVSS_VERSION_{scores[0].version[0]}"
+    return identifiers | {"vulnerability": told}
 
 
-def _issue(row: Row[Any]) -> dict[str, Any]:
+def _issue(row: Row[Any], layers: Origins) -> dict[str, Any]:
     fixed = row.fixed_version
     return {
-        "affectedCpeUri": _cpe(row.ecosystem),
+        "affectedCpeUri": cpe(row.ecosystem),
         "affectedPackage": row.name,
-        "affectedVersion": _version(row.version),
-        "fixedCpeUri": _cpe(row.ecosystem),
+        "affectedVersion": version_parts(row.version),
+        "fixedCpeUri": cpe(row.ecosystem),
         "fixedPackage": row.source,
-        "fixedVersion": _version(fixed) if fixed else {"kind": "MAXIMUM"},
+        "fixedVersion": version_parts(fixed) if fixed else {"kind": "MAXIMUM"},
         "fixAvailable": bool(fixed),
-        "packageType": _PACKAGE_TYPES.get(row.ecosystem, "OS"),
+        "packageType": PACKAGE_TYPES.get(row.ecosystem, "OS"),
         "effectiveSeverity": Severity(row.severity).name,
-        "fileLocation": [{"filePath": row.path, "layerDetails": {"layerDigest": row.layer}}],
+        "fileLocation": [
+            {
+                "filePath": row.path,
+                "layerDetails": origins.to_json(row.layer, row.layer_index, layers),
+            }
+        ],
     }
 
 
 # Those of On-Demand Scanning (`PackageData.PackageType`), which Container Analysis answers too.
-_PACKAGE_TYPES = {
+PACKAGE_TYPES = {
     "Go": "GO",
     "Maven": "MAVEN",
     "Packagist": "COMPOSER",
@@ -259,16 +251,16 @@ _CPE = {
 }
 
 
-def _cpe(ecosystem: str) -> str:
+def cpe(ecosystem: str) -> str:
     """The CPE of a release, as `cpe:/o:debian:debian_linux:12`; empty for a language."""
-    if ecosystem in _PACKAGE_TYPES:
+    if ecosystem in PACKAGE_TYPES:
         return ""
     name, _, release = ecosystem.partition("+")[0].partition(":")
     product = _CPE.get(name, f"{name}:{name}".lower())
     return f"cpe:/o:{product}:{release.partition(':')[0].removeprefix('v')}".rstrip(":")
 
 
-def _version(text: str) -> dict[str, Any]:
+def version_parts(text: str) -> dict[str, Any]:
     """A version in Grafeas' parts: epoch, name, revision."""
     head, colon, rest = text.partition(":")
     epoch = int(head) if colon and head.isascii() and head.isdigit() and len(head) < 10 else 0
@@ -282,10 +274,21 @@ def _version(text: str) -> dict[str, Any]:
     return parts
 
 
-def _head(resource: Resource, note: str, kind: str = "VULNERABILITY") -> dict[str, Any]:
-    identity = hashlib.sha256(f"{resource.repository}@{resource.digest} {note}".encode())
+def head(
+    resource: Resource, note: str, kind: str = "VULNERABILITY", identity: str = ""
+) -> dict[str, Any]:
+    """What every occurrence of an image begins with.
+
+    Args:
+        resource: the image.
+        note: the note that it is an occurrence of.
+        kind: its kind.
+        identity: what tells it from others of the image; the note if not given.
+    """
+    text = f"{resource.repository}@{resource.digest} {identity or note}"
+    number = hashlib.sha256(text.encode()).hexdigest()[:32]
     return {
-        "name": f"projects/{resource.project}/occurrences/{identity.hexdigest()[:32]}",
+        "name": f"projects/{resource.project}/occurrences/{number}",
         "resourceUri": resource.uri,
         "noteName": note,
         "kind": kind,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     select,
     tuple_,
+    update,
 )
 
 from customhouse.analysis.subjects import subjects
@@ -24,6 +26,8 @@ from customhouse.database import METADATA, Name, insert, now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Row
 
     from customhouse.analysis.ecosystems import Package
     from customhouse.analysis.inventory import Inventory
@@ -77,6 +81,13 @@ INVENTORY = Table(
     Column("system", Text, nullable=False),
     Column("ecosystem", Name, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # What `systems.System` tells beside that; NULL where it was stored before this was noted.
+    Column("system_id", Name),
+    Column("system_version", Text),
+    Column("system_also", Text),
+    Column("caveat", Text),
+    # Whether there is a database of the system's packages.
+    Column("has_database", Boolean),
 )
 
 INVENTORY_PACKAGE = Table(
@@ -104,16 +115,23 @@ _IDENTITY = (
 
 def put(tx: Transaction, inventory: Inventory) -> int:
     """Store an inventory and its packages unless they are there; returns its number."""
-    known = tx.execute(select(INVENTORY.c.id).where(INVENTORY.c.digest == inventory.digest))
-    number = known.scalar()
-    if number is not None:
-        return int(number)
+    known = tx.execute(
+        select(INVENTORY.c.id, INVENTORY.c.has_database).where(
+            INVENTORY.c.digest == inventory.digest
+        )
+    ).first()
     system = inventory.system
-    values = {
+    facts = _facts(inventory)
+    if known is not None:
+        if known.has_database is None:
+            tx.execute(update(INVENTORY).where(INVENTORY.c.id == known.id).values(facts))
+        return int(known.id)
+    values: dict[str, object] = {
         "digest": inventory.digest,
         "system": system.name if system else "",
         "ecosystem": (system.ecosystem if system else None) or "",
         "created_at": now(),
+        **facts,
     }
     tx.execute(insert(tx, INVENTORY).on_conflict_do_nothing(), values)
     number = int(
@@ -121,7 +139,7 @@ def put(tx: Transaction, inventory: Inventory) -> int:
             select(INVENTORY.c.id).where(INVENTORY.c.digest == inventory.digest)
         ).scalar_one()
     )
-    identities = [_identity(item.package, system) for item in inventory.packages]
+    identities = [identity(item.package, system) for item in inventory.packages]
     packages = [item.package for item in inventory.packages]
     numbers = _put_packages(tx, dict(zip(identities, packages, strict=True)))
     # Two files may tell of one package; the row is the first one's.
@@ -141,7 +159,60 @@ def put(tx: Transaction, inventory: Inventory) -> int:
     return number
 
 
-def _identity(package: Package, system: System | None) -> tuple[str, ...]:
+def of_inventories(
+    tx: Transaction, inventory_ids: Sequence[int], after: int, count: int
+) -> list[Row[Any]]:
+    """The packages of inventories with their places, in order of the package's number.
+
+    Args:
+        tx: the transaction.
+        inventory_ids: the inventories, of one image or of all images of an index.
+        after: only packages with greater numbers.
+        count: of how many packages at most.
+    """
+    here = INVENTORY_PACKAGE.c.inventory_id.in_(inventory_ids)
+    page = (
+        select(INVENTORY_PACKAGE.c.package_id)
+        .where(here, INVENTORY_PACKAGE.c.package_id > after)
+        .distinct()
+        .order_by(INVENTORY_PACKAGE.c.package_id)
+        .limit(count)
+    )
+    statement = (
+        select(
+            INVENTORY_PACKAGE.c.package_id,
+            INVENTORY_PACKAGE.c.layer,
+            INVENTORY_PACKAGE.c.layer_index,
+            INVENTORY_PACKAGE.c.path,
+            PACKAGE.c.ecosystem,
+            PACKAGE.c.name,
+            PACKAGE.c.version,
+            PACKAGE.c.arch,
+            PACKAGE.c.licence,
+        )
+        .select_from(INVENTORY_PACKAGE.join(PACKAGE))
+        .where(here, INVENTORY_PACKAGE.c.package_id.in_(page))
+        .order_by(INVENTORY_PACKAGE.c.package_id, INVENTORY_PACKAGE.c.inventory_id)
+    )
+    return list(tx.execute(statement))
+
+
+def _facts(inventory: Inventory) -> dict[str, object]:
+    system = inventory.system
+    return {
+        "system_id": system.id if system else "",
+        "system_version": system.version if system else "",
+        "system_also": "+".join(system.also) if system else "",
+        "caveat": system.caveat if system else "",
+        "has_database": bool(inventory.databases),
+    }
+
+
+def identity(package: Package, system: System | None) -> tuple[str, ...]:
+    """What tells a package from others: the columns of `uq_package_identity`.
+
+    The first is its ecosystem, several joined by `+`; empty if no advisories are about it.
+    """
     ecosystem = package.ecosystem
     if not ecosystem and system and system.ecosystem and not is_third_party(system.id, package):
         ecosystem = "+".join((system.ecosystem, *system.also))

@@ -25,13 +25,14 @@ _FIND = Prepared(
     select(LAYER_READING.c.body).where(
         LAYER_READING.c.digest == bindparam("digest"),
         LAYER_READING.c.reader == bindparam("reader"),
+        LAYER_READING.c.read_at >= bindparam("since"),
     )
 )
 
 
-def find(tx: Transaction, digest: str) -> LayerReading | None:
-    """The reading of a layer by the present reader, or None."""
-    row = _FIND.first(tx, digest=digest, reader=READER_VERSION)
+def find(tx: Transaction, digest: str, since: int = 0) -> LayerReading | None:
+    """The reading of a layer by the present reader, of this time or later, or None."""
+    row = _FIND.first(tx, digest=digest, reader=READER_VERSION, since=since)
     return None if row is None else decode(row[0])
 
 

@@ -185,7 +185,7 @@ class Client:
 
         Args:
             project: the image's project.
-            kind: VULNERABILITY or DISCOVERY.
+            kind: VULNERABILITY, PACKAGE or DISCOVERY.
             url: the image, as `https://HOST/PROJECT/IMAGE@DIGEST`.
         """
         found: list[dict[str, Any]] = []

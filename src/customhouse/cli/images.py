@@ -5,35 +5,30 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import nullcontext
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from customhouse.cli import credentials
 from customhouse.cli.client import Client
-from customhouse.cli.exemption import exempted, in_words, of_packages
+from customhouse.cli.descriptions import print_description, summary
 from customhouse.cli.output import (
-    SEVERITIES,
     Format,
     ask,
-    console,
     moment,
     notes,
-    plural,
     print_json,
     print_table,
-    safe,
-    severity,
     size,
 )
+from customhouse.cli.packages import packages
+from customhouse.cli.scans import resolve, scan
 from customhouse.errors import Code, Failure
 from customhouse.names import ImageReference, parse_image, split_project
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
 app = App(name="images", help="Images: list, look into, delete.")
+app.command(packages)
+app.command(scan)
 app.command("customhouse.cli.sboms:sbom", name="sbom")
 
 FormatOption = Annotated[Format, Parameter(name="--format")]
@@ -122,6 +117,7 @@ def describe(
     /,
     *,
     show_package_vulnerability: bool = False,
+    show_layers: bool = False,
     wait: float = 10.0,
     format_: FormatOption = Format.TABLE,
 ) -> None:
@@ -134,6 +130,7 @@ def describe(
     Args:
         image: HOST/PROJECT/IMAGE[:TAG] or HOST/PROJECT/IMAGE@DIGEST; the tag is latest by default.
         show_package_vulnerability: Show the known vulnerabilities of its packages.
+        show_layers: Show which layer of the image brought each package, and what made the layer.
         wait: Seconds to wait for an analysis that is not finished.
         format_: How to print.
     """
@@ -155,31 +152,14 @@ def describe(
             url = f"https://{name}@{digest}"
             document["discovery_summary"] = {"discovery": discovery_of(client, project, url, wait)}
             found = client.occurrences(project, "VULNERABILITY", url)
-            document["package_vulnerability_summary"] = _summary(found)
+            document["package_vulnerability_summary"] = summary(found)
     if format_ is Format.JSON:
         print_json(document)
     else:
-        _print_description(document)
+        print_description(document, show_layers=show_layers)
     discovery = document.get("discovery_summary", {}).get("discovery", ())
     if any(each["discovery"]["analysisStatus"] in _RUNNING | {_FAILED} for each in discovery):
         raise SystemExit(1)
-
-
-def resolve(client: Client, reference: ImageReference) -> str:
-    """The digest of an image.
-
-    Raises:
-        Failure: IMAGE_UNKNOWN, and any of the server.
-    """
-    scope = f"repository:{reference.repository}:pull"
-    path = f"/v2/{reference.repository}/manifests/{reference.reference}"
-    try:
-        return str(client.request("HEAD", path, scope=scope).headers["docker-content-digest"])
-    except Failure as failure:
-        # The answer to HEAD has no body that could say this.
-        if failure.status != HTTPStatus.NOT_FOUND:
-            raise
-        raise Failure(Code.IMAGE_UNKNOWN, image=str(reference)) from failure
 
 
 def discovery_of(client: Client, project: str, url: str, wait: float) -> list[dict[str, Any]]:
@@ -199,85 +179,6 @@ def discovery_of(client: Client, project: str, url: str, wait: float) -> list[di
             if not states & _RUNNING or time.monotonic() > deadline:
                 return found
             time.sleep(_POLL_SECONDS)
-
-
-def _summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Occurrences by severity, the worst first, as gcloud has them."""
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for name in SEVERITIES:
-        of_severity = [each for each in found if each["vulnerability"]["effectiveSeverity"] == name]
-        if of_severity:
-            grouped[name] = sorted(of_severity, key=_title)
-    return {
-        "vulnerabilities": grouped,
-        "total_vulnerability_found": len(found),
-        "not_fixed_vulnerability_count": sum(
-            not each["vulnerability"]["fixAvailable"] for each in found
-        ),
-        "exception_count": sum("exceptions" in each["vulnerability"] for each in found),
-    }
-
-
-def _title(occurrence: dict[str, Any]) -> str:
-    return str(occurrence["noteName"].rpartition("/")[2])
-
-
-def _print_description(document: dict[str, Any]) -> None:
-    out = console()
-    for key, value in document["image_summary"].items():
-        out.print(f"{key + ':':<24}{value}", soft_wrap=True, markup=False)
-    if "package_vulnerability_summary" not in document:
-        return
-    for occurrence in document["discovery_summary"]["discovery"]:
-        _print_discovery(occurrence["discovery"])
-    summary = document["package_vulnerability_summary"]
-    rows: list[list[str | Text]] = [
-        [
-            exempted(severity(name), exception),
-            _title(occurrence),
-            issue["affectedPackage"],
-            issue["affectedVersion"]["fullName"],
-            issue["fixedVersion"].get("fullName", "not fixed"),
-            in_words(exception),
-        ]
-        for name, occurrences in summary["vulnerabilities"].items()
-        for occurrence in occurrences
-        for issue, exception in of_packages(occurrence["vulnerability"])
-    ]
-    states = [each["discovery"] for each in document["discovery_summary"]["discovery"]]
-    if not rows and all(_is_clear(discovery) for discovery in states):
-        out.print("No known vulnerabilities.")
-    if rows:
-        columns = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "EXCEPTION"]
-        excepted = summary["exception_count"]
-        width = len(columns) if excepted else len(columns) - 1
-        print_table(columns[:width], [row[:width] for row in rows])
-        counts = ", ".join(
-            f"{len(occurrences)} {name.removeprefix('SEVERITY_').lower()}"
-            for name, occurrences in summary["vulnerabilities"].items()
-        )
-        total = plural(summary["total_vulnerability_found"], "vulnerability")
-        total = total.replace("vulnerabilitys", "vulnerabilities")
-        more = f", {excepted} with an exception" if excepted else ""
-        unfixed = summary["not_fixed_vulnerability_count"]
-        out.print(f"{total}: {counts}. {unfixed} without a fix{more}.")
-
-
-def _is_clear(discovery: dict[str, Any]) -> bool:
-    """Whether finding nothing means that nothing is known, rather than that nobody looked."""
-    return discovery["analysisStatus"] == "FINISHED_SUCCESS" and "analysisError" not in discovery
-
-
-def _print_discovery(discovery: dict[str, Any]) -> None:
-    out = console()
-    out.print(f"{'analysis:':<24}{discovery['analysisStatus']}")
-    if "operatingSystem" in discovery:
-        out.print(f"{'system:':<24}{safe(discovery['operatingSystem'])}", markup=False)
-    if "analysisStatusError" in discovery:
-        message = discovery["analysisStatusError"]["message"]
-        out.print(f"{'reason:':<24}{safe(message)}", soft_wrap=True, markup=False)
-    for error in discovery.get("analysisError", ()):
-        out.print(f"{'warning:':<24}{safe(error['message'])}", soft_wrap=True, markup=False)
 
 
 @app.command

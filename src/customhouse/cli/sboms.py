@@ -12,8 +12,9 @@ from cyclopts import Parameter
 
 from customhouse.cli import credentials
 from customhouse.cli.client import Client
-from customhouse.cli.images import discovery_of, resolve
+from customhouse.cli.images import discovery_of
 from customhouse.cli.output import notes, size
+from customhouse.cli.scans import resolve
 from customhouse.names import parse_image, split_project
 
 

@@ -112,6 +112,10 @@ class Permission(Enum):
     SUBSCRIPTIONS_LIST = "pubsub.subscriptions.list"
     SUBSCRIPTIONS_UPDATE = "pubsub.subscriptions.update"
 
+    SCANS_SCAN = "ondemandscanning.scans.scan"
+    SCANS_ANALYZE = "ondemandscanning.scans.analyzePackages"
+    SCANS_OPERATIONS_GET = "ondemandscanning.operations.get"
+
     # Builds, deploys, usage.
     BUILDS_CREATE = "cloudbuild.builds.create"
     BUILDS_GET = "cloudbuild.builds.get"

@@ -71,6 +71,7 @@ _PUBSUB_EDIT = (
     | _PUBSUB_SUBSCRIBE
     | {P.SUBSCRIPTIONS_CREATE, P.SUBSCRIPTIONS_DELETE, P.SUBSCRIPTIONS_UPDATE}
 )
+_SCANS_ADMIN = {P.SCANS_ANALYZE, P.SCANS_OPERATIONS_GET, P.SCANS_SCAN}
 _BUILDS_VIEW = {P.BUILDS_GET, P.BUILDS_LIST}
 _DEPLOYS_VIEW = {P.DEPLOYS_GET, P.DEPLOYS_LIST}
 _ACCOUNTS_VIEW = {P.ACCOUNTS_GET, P.ACCOUNTS_LIST}
@@ -130,7 +131,14 @@ _VIEWER = (
     | _POOLS_VIEW
     | _ROLES_VIEW
     | _SERVICES_VIEW
-    | {P.KEYS_GET, P.KEYS_LIST, P.PROJECTS_GET_POLICY, P.REPOSITORIES_GET_POLICY, P.USAGE_GET}
+    | {
+        P.KEYS_GET,
+        P.KEYS_LIST,
+        P.PROJECTS_GET_POLICY,
+        P.REPOSITORIES_GET_POLICY,
+        P.SCANS_OPERATIONS_GET,
+        P.USAGE_GET,
+    }
 )
 _EDITOR = (
     _VIEWER
@@ -139,6 +147,7 @@ _EDITOR = (
     | _NOTES_EDIT
     | _OCCURRENCES_EDIT
     | _PUBSUB_EDIT
+    | _SCANS_ADMIN
     | _SERVICES_ADMIN
     | {
         P.ACCOUNTS_ACT_AS,
@@ -274,6 +283,12 @@ _TABLE = (
         "Administrator of notifications",
         "Everything with topics and subscriptions.",
         _PUBSUB_EDIT,
+    ),
+    _role(
+        "ondemandscanning.admin",
+        "Administrator of scans",
+        "Have images scanned, stored ones and others.",
+        _SCANS_ADMIN,
     ),
     # Builds, deploys, usage.
     _role(

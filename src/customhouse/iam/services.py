@@ -115,6 +115,16 @@ def agent(tx: Transaction, project: str, service: Service, domain: str) -> str:
     return f"service-{projects.get(tx, project).number}@{service.agent}.{domain}"
 
 
+def enabled_at(tx: Transaction, project: str, service: str) -> int:
+    """When a service was switched on last, in microseconds; 0 if it is off."""
+    moment = tx.scalar(
+        select(PROJECT_SERVICE.c.enabled_at).where(
+            PROJECT_SERVICE.c.project == project, PROJECT_SERVICE.c.service == service
+        )
+    )
+    return int(moment or 0)
+
+
 def enable(tx: Transaction, project: str, service: Service, domain: str) -> None:
     """Switch a service on, and let its agent do what it has to.
 

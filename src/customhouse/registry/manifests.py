@@ -117,6 +117,16 @@ def get(tx: Transaction, repository: str, digest: str) -> tuple[str, str, bytes]
     return _GET.first(tx, repository=repository, digest=digest)
 
 
+def pushed_at(tx: Transaction, repository: str, digest: str) -> int:
+    """When a manifest came into a repository, in microseconds; 0 if it is not there."""
+    moment = tx.scalar(
+        select(REPOSITORY_MANIFEST.c.pushed_at)
+        .select_from(REPOSITORY.join(REPOSITORY_MANIFEST).join(MANIFEST))
+        .where(REPOSITORY.c.name == repository, MANIFEST.c.digest == digest)
+    )
+    return int(moment or 0)
+
+
 def held(tx: Transaction, repository_id: int, digest: str) -> int | None:
     """The number of a manifest if the repository holds it."""
     row = _HELD.first(tx, repository_id=repository_id, digest=digest)

@@ -53,7 +53,7 @@ class Reading(Place):
     def found(self, digest: str, repository: str = REPOSITORY) -> list[tuple[str, str, str]]:
         """Advisory, package and layer of every finding in an image."""
         found, _ = self.database.read(
-            occurrences.vulnerabilities, resource(repository, digest), 0, 100
+            occurrences.vulnerabilities, self.store, resource(repository, digest), 0, 100
         )
         return sorted(
             (
@@ -93,7 +93,7 @@ def test_a_referrer_is_read(place: Reading) -> None:
     bill = place.bill(REPOSITORY, document(DJANGO, SED), subject=image)
     assert place.found(image) == [("DSA-1", "sed", bill), ("PYSEC-1", "django", bill)]
     (first, *_) = place.database.read(
-        occurrences.vulnerabilities, resource(REPOSITORY, image), 0, 100
+        occurrences.vulnerabilities, place.store, resource(REPOSITORY, image), 0, 100
     )[0]
     (issue,) = first["vulnerability"]["packageIssue"]
     assert issue["fileLocation"][0]["filePath"] == f"SBOM {bill}"

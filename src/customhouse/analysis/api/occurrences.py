@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from customhouse.analysis import occurrences
+from customhouse.analysis import occurrences, package_occurrences
 from customhouse.analysis.occurrences import Resource
 from customhouse.errors import Code, Failure
 from customhouse.iam.api.guard import permitted
@@ -15,17 +15,25 @@ from customhouse.iam.permissions import Permission
 from customhouse.names import parse_image, project_name, split_project
 
 if TYPE_CHECKING:
+    from customhouse.blobstore import BlobStore
     from customhouse.database import LoopDatabase
 
 _MAX_FILTER = 4096
 _MAX_PAGE = 1000
+_HOUR = 3600 * 1_000_000
 _TERM = re.compile(
     r'\s*(?P<field>kind|resourceUrl|resourceUri|resource_url)\s*=\s*"(?P<value>[^"]*)"\s*(?:AND\b|$)'
 )
 
 
-def router(database: LoopDatabase) -> APIRouter:
-    """The routes."""
+def router(database: LoopDatabase, store: BlobStore, max_feed_age_hours: int) -> APIRouter:
+    """The routes.
+
+    Args:
+        database: the database.
+        store: where images' configurations are.
+        max_feed_age_hours: from which age on a feed is said to be old; 0 for never.
+    """
     routes = APIRouter(tags=["occurrences"])
 
     @routes.get(
@@ -42,15 +50,17 @@ def router(database: LoopDatabase) -> APIRouter:
         """The occurrences of one kind of one image.
 
         The filter has the form `kind="VULNERABILITY" AND resourceUrl="https://HOST/P/I@sha256:..."`;
-        the kinds are VULNERABILITY and DISCOVERY.
+        the kinds are VULNERABILITY, PACKAGE and DISCOVERY.
         """
         kind, url = parse_filter(filter_)
         resource = resource_of(request, project, url)
         if kind == "DISCOVERY":
-            return {"occurrences": await database.query(occurrences.discovery, resource)}
+            age = max_feed_age_hours * _HOUR
+            return {"occurrences": await database.query(occurrences.discovery, resource, age)}
         after = _after(page_token)
         count = min(page_size or _MAX_PAGE, _MAX_PAGE)
-        found, last = await database.query(occurrences.vulnerabilities, resource, after, count)
+        of_kind = package_occurrences.of_image if kind == "PACKAGE" else occurrences.vulnerabilities
+        found, last = await database.query(of_kind, store, resource, after, count)
         answer: dict[str, Any] = {"occurrences": found}
         if last:
             answer["nextPageToken"] = str(last)
@@ -99,8 +109,10 @@ def parse_filter(text: str) -> tuple[str, str]:
         found[name] = match["value"]
         position = match.end()
     kind, url = found.get("kind"), found.get("resourceUrl")
-    if kind not in {"VULNERABILITY", "DISCOVERY"} or url is None:
-        reason = "the filter must name a kind (VULNERABILITY or DISCOVERY) and a resourceUrl"
+    if kind not in {"VULNERABILITY", "PACKAGE", "DISCOVERY"} or url is None:
+        reason = (
+            "the filter must name a kind (VULNERABILITY, PACKAGE or DISCOVERY) and a resourceUrl"
+        )
         raise Failure(Code.REQUEST_INVALID, reason=reason)
     return kind, url
 

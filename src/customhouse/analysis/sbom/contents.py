@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from customhouse.analysis import images, occurrences
+from customhouse.analysis import images
 from customhouse.analysis.ecosystems import Package
 from customhouse.analysis.inventory import MAX_PACKAGES
 from customhouse.analysis.packages import INVENTORY, INVENTORY_PACKAGE, PACKAGE
@@ -128,7 +128,7 @@ def of_image(tx: Transaction, resource: Resource, platform: str = "") -> Content
 
 def _choose(tx: Transaction, resource: Resource, platform: str) -> tuple[str, str]:
     """The digest and platform of the one image that is meant."""
-    digests = occurrences.runnable(tx, resource)
+    digests = images.runnable(tx, resource.repository, resource.digest)
     rows = tx.execute(
         select(MANIFEST.c.digest, MANIFEST.c.platform).where(MANIFEST.c.digest.in_(digests))
     )

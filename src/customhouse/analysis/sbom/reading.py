@@ -163,7 +163,8 @@ def _own(tx: Transaction, image: str) -> Own:
         .join(INVENTORY_PACKAGE)
         .where(INVENTORY_PACKAGE.c.inventory_id == analysis.inventory_id)
     )
-    return Own(analysis.ecosystem, frozenset((row.name, row.version) for row in rows))
+    ecosystem = (analysis.system and analysis.system.ecosystem) or ""
+    return Own(ecosystem, frozenset((row.name, row.version) for row in rows))
 
 
 def links(tx: Transaction, repository: str, digest: str, tags: list[str]) -> list[Link]:
