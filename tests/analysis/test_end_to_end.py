@@ -141,6 +141,8 @@ def test_the_life_of_a_vulnerability(
         "SEVERITY_UNSPECIFIED",
     ]
 
+    assert cli("images", "history", name).row("severity,", "fixable", "CVE-2023-0464", "debian")
+
     # Taken back: the finding goes.
     withdrawn = libssl("CRITICAL", withdrawn="2024-06-01T00:00:00Z")
     gone = advisory("DLA-3", withdrawn="2024-06-01T00:00:00Z")
@@ -153,7 +155,66 @@ def test_the_life_of_a_vulnerability(
         "total_vulnerability_found": 0,
         "not_fixed_vulnerability_count": 0,
         "exception_count": 0,
+        "known_exploited_count": 0,
     }
+    history = cli("images", "history", name, "--format", "json").document
+    changes = [(each["change"], each["noteName"].rpartition("/")[2]) for each in history["changes"]]
+    # Those of one load are in no order.
+    assert sorted(changes[:2]) == [(["GONE"], "CVE-2023-0464"), (["GONE"], "DLA-3")]
+    assert changes[2] == (["SEVERITY", "FIXABLE"], "CVE-2023-0464")
+    assert sorted(changes[3:]) == [(["NEW"], "CVE-2023-0464"), (["NEW"], "DLA-3")]
+    assert history["firstFindingCount"] == 0
+    changed = history["changes"][2]
+    assert (changed["severityBefore"], changed["severityAfter"]) == ("LOW", "CRITICAL")
+    assert (changed["fixedVersionAfter"], changed["feed"]) == ("3.0.9-1", "debian")
+    one = cli("images", "history", name, "--limit", "1", "--format", "json").document
+    assert (len(one["changes"]), bool(one["nextPageToken"])) == (1, True)
+
+
+def test_what_is_exploited_comes_first(
+    server: CustomhouseServer, registry: Registry, cli: CommandLine, tmp_path: Path
+) -> None:
+    image = make_image({"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": dpkg_status("tar=1")})
+    registry.push("acme/exploited", image, "1")
+    records = [
+        advisory(f"DSA-{n}", affects("tar", FROM_THE_FIRST), aliases=[f"CVE-2024-000{n}"])
+        for n in (1, 2, 3)
+    ]
+    cli("feeds", "import", feed(tmp_path, *records), "--name", "some")
+    scores = tmp_path / "epss.csv"
+    scores.write_text("cve,epss,percentile\nCVE-2024-0002,0.125,0.75\nCVE-2024-0003,0.5,0.9\n")
+    cli("feeds", "import", scores, "--name", "epss")
+    entry = {
+        "cveID": "CVE-2024-0003",
+        "vulnerabilityName": "tar",
+        "dateAdded": "2024-01-02",
+        "requiredAction": "Apply updates.",
+        "dueDate": "2024-02-01",
+        "knownRansomwareCampaignUse": "Known",
+    }
+    catalogue = tmp_path / "kev.json"
+    catalogue.write_text(json.dumps({"catalogVersion": "1", "vulnerabilities": [entry]}))
+    cli("feeds", "import", catalogue, "--name", "kev")
+    describe = ("images", "describe", f"{server.host}/acme/exploited:1")
+    shown = cli(*describe, "--show-package-vulnerability")
+    assert shown.row("UNSPECIFIED", "50.0%", "CVE-2024-0003", "exploited", "tar")
+    assert shown.row("UNSPECIFIED", "12.5%", "CVE-2024-0002", "tar")
+    assert "1 known to be exploited" in " ".join(shown.out.split())
+    document = cli(*describe, "--show-package-vulnerability", "--format", "json").document
+    found = document["package_vulnerability_summary"]["vulnerabilities"]["SEVERITY_UNSPECIFIED"]
+    assert [each["noteName"][-13:] for each in found] == [
+        "CVE-2024-0003",
+        "CVE-2024-0001",
+        "CVE-2024-0002",
+    ]
+    assert found[0]["vulnerability"]["epss"] == {"probability": 0.5, "percentile": 0.9}
+    assert found[0]["vulnerability"]["knownExploited"] == {
+        "dateAdded": "2024-01-02",
+        "dueDate": "2024-02-01",
+        "ransomware": True,
+        "action": "Apply updates.",
+    }
+    assert "epss" not in found[1]["vulnerability"]
 
 
 def test_scanning_is_switched_off_and_on(

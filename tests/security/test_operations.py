@@ -68,6 +68,7 @@ QUERIES = {
     "PUT /v2/<name>/blobs/uploads/<upload>": f"digest={digest_of(BLOBS['alphabet'])}",
     "POST /upload/v1/feeds:import": "name=-",
     "GET /v1/projects/{project}/occurrences": "filter=x",
+    "GET /v1/projects/{project}/images:history": "resourceUri=x",
     "GET /v1/projects/{project}/sboms": "resourceUri=x",
     f"POST {POOLS}": "workloadIdentityPoolId=-",
     f"POST {POOLS}/{{pool}}/providers": "workloadIdentityPoolProviderId=-",

@@ -36,6 +36,7 @@ from customhouse.analysis.advisories import (
     AFFECTED,
     UNMATCHED,
 )
+from customhouse.analysis.exploits import COLUMNS, EPSS, KEV
 from customhouse.analysis.packages import INVENTORY_PACKAGE, PACKAGE, PACKAGE_NAME
 from customhouse.analysis.vulnerabilities import VULNERABILITY
 from customhouse.database import METADATA, insert, lock, now
@@ -304,7 +305,9 @@ def _keep_changes(tx: Transaction, feed: str, moment: int, gone: ColumnElement[b
 def of_inventories(
     tx: Transaction, inventory_ids: Sequence[int], after: int, count: int
 ) -> list[Row[Any]]:
-    """Findings in inventories, with package and advisory, in order of the vulnerability's number.
+    """Findings in inventories, with package, advisory and what is known of exploits.
+
+    They are in order of the vulnerability's number.
 
     Args:
         tx: the transaction.
@@ -340,9 +343,12 @@ def of_inventories(
             INVENTORY_PACKAGE.c.layer,
             INVENTORY_PACKAGE.c.layer_index,
             INVENTORY_PACKAGE.c.path,
+            *COLUMNS,
         )
         .select_from(
             joined.join(VULNERABILITY, VULNERABILITY.c.id == FINDING.c.vulnerability_id)
+            .outerjoin(EPSS, EPSS.c.cve == VULNERABILITY.c.name)
+            .outerjoin(KEV, KEV.c.cve == VULNERABILITY.c.name)
             .join(ADVISORY, ADVISORY.c.id == FINDING.c.advisory_id)
             .join(PACKAGE, PACKAGE.c.id == FINDING.c.package_id)
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from customhouse.analysis import advisories, findings, images, limits, origins
+from customhouse.analysis import advisories, exploits, findings, images, limits, origins
 from customhouse.analysis import vulnerabilities as vulnerability_names
 from customhouse.analysis.exceptions import assessments, shown
 from customhouse.analysis.images import ImageAnalysis, Status
@@ -197,6 +197,7 @@ def vulnerability(resource: Resource, rows: Sequence[Row[Any]], layers: Origins)
         "packageIssue": issues,
         "fixAvailable": fixable,
         "extraDetails": ", ".join(dict.fromkeys((*(row.advisory for row in rows), *body.aliases))),
+        **exploits.to_json(first),
     }
     if scores:
         told["cvssScore"] = scores[0].score
@@ -206,6 +207,8 @@ def vulnerability(resource: Resource, rows: Sequence[Row[Any]], layers: Origins)
 
 def _issue(row: Row[Any], layers: Origins) -> dict[str, Any]:
     fixed = row.fixed_version
+    # Beside Grafeas' fields: what the severity is from, and what will come of it without a fix.
+    more = {"severitySource": row.severity_source, "status": "" if fixed else row.status}
     return {
         "affectedCpeUri": cpe(row.ecosystem),
         "affectedPackage": row.name,
@@ -222,6 +225,7 @@ def _issue(row: Row[Any], layers: Origins) -> dict[str, Any]:
                 "layerDetails": origins.to_json(row.layer, row.layer_index, layers),
             }
         ],
+        **{name: text for name, text in more.items() if text},
     }
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.text import Text
 
 from customhouse.cli.exemption import exempted, in_words, of_packages
 from customhouse.cli.output import SEVERITIES, console, plural, print_table, safe, severity
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 _MAX_COMMAND = 60
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Occurrences by severity, the worst first, as gcloud has them."""
+    """Occurrences by severity, the worst first, as gcloud has them.
+
+    Of one severity those come first that are known to be exploited.
+    """
     grouped: dict[str, list[dict[str, Any]]] = {}
     for name in SEVERITIES:
         of_severity = [each for each in found if each["vulnerability"]["effectiveSeverity"] == name]
         if of_severity:
-            grouped[name] = sorted(of_severity, key=_title)
+            grouped[name] = sorted(
+                of_severity, key=lambda each: (not _is_exploited(each), _title(each))
+            )
     return {
         "vulnerabilities": grouped,
         "total_vulnerability_found": len(found),
@@ -27,7 +31,32 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
             not each["vulnerability"]["fixAvailable"] for each in found
         ),
         "exception_count": sum("exceptions" in each["vulnerability"] for each in found),
+        "known_exploited_count": sum(map(_is_exploited, found)),
     }
+
+
+def _is_exploited(occurrence: dict[str, Any]) -> bool:
+    """Whether CISA's catalogue has it."""
+    return "knownExploited" in occurrence["vulnerability"]
+
+
+def _marked(occurrence: dict[str, Any]) -> Text:
+    """The name of a vulnerability, with a mark if it is known to be exploited."""
+    text = Text(safe(_title(occurrence)))
+    return text.append(" exploited", style="bold red") if _is_exploited(occurrence) else text
+
+
+def _probability(occurrence: dict[str, Any]) -> str:
+    """How likely it is exploited within 30 days, in percent; empty if nobody says."""
+    epss = occurrence["vulnerability"].get("epss")
+    return f"{epss['probability']:.1%}" if epss else ""
+
+
+def _fix(issue: dict[str, Any]) -> str:
+    """The version with the fix; else what the distribution says will come of it."""
+    status = issue.get("status", "affected")
+    unfixed = "not fixed" if status == "affected" else f"not fixed ({status})"
+    return str(issue["fixedVersion"].get("fullName") or unfixed)
 
 
 def _title(occurrence: dict[str, Any]) -> str:
@@ -50,19 +79,24 @@ def print_description(document: dict[str, Any], *, show_layers: bool = False) ->
         _print_discovery(occurrence["discovery"])
     found = document["package_vulnerability_summary"]
     excepted = found["exception_count"]
-    columns = ["SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN"]
-    columns += ["LAYER"] * show_layers + ["EXCEPTION"] * bool(excepted)
+    by_severity = found["vulnerabilities"]
+    has_epss = any(
+        "epss" in each["vulnerability"] for some in by_severity.values() for each in some
+    )
+    columns = ["SEVERITY", *["EPSS#"] * has_epss, "VULNERABILITY", "PACKAGE", "INSTALLED"]
+    columns += ["FIXED IN"] + ["LAYER"] * show_layers + ["EXCEPTION"] * bool(excepted)
     rows: list[list[str | Text]] = [
         [
             exempted(severity(name), exception),
-            _title(occurrence),
+            *([_probability(occurrence)] if has_epss else []),
+            _marked(occurrence),
             issue["affectedPackage"],
             issue["affectedVersion"]["fullName"],
-            issue["fixedVersion"].get("fullName", "not fixed"),
+            _fix(issue),
             *([layer(issue["fileLocation"])] if show_layers else []),
             *([in_words(exception)] if excepted else []),
         ]
-        for name, occurrences in found["vulnerabilities"].items()
+        for name, occurrences in by_severity.items()
         for occurrence in occurrences
         for issue, exception in of_packages(occurrence["vulnerability"])
     ]
@@ -75,11 +109,13 @@ def print_description(document: dict[str, Any], *, show_layers: bool = False) ->
         print_table(columns, rows)
         counts = ", ".join(
             f"{len(occurrences)} {name.removeprefix('SEVERITY_').lower()}"
-            for name, occurrences in found["vulnerabilities"].items()
+            for name, occurrences in by_severity.items()
         )
         total = plural(found["total_vulnerability_found"], "vulnerability")
         total = total.replace("vulnerabilitys", "vulnerabilities")
         more = f", {excepted} with an exception" if excepted else ""
+        if exploited := found["known_exploited_count"]:
+            more += f", {exploited} known to be exploited"
         unfixed = found["not_fixed_vulnerability_count"]
         out.print(f"{total}: {counts}. {unfixed} without a fix{more}.")
 

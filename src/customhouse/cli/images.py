@@ -29,6 +29,7 @@ from customhouse.names import ImageReference, parse_image, split_project
 app = App(name="images", help="Images: list, look into, delete.")
 app.command(packages)
 app.command(scan)
+app.command("customhouse.cli.history:history", name="history")
 app.command("customhouse.cli.sboms:sbom", name="sbom")
 
 FormatOption = Annotated[Format, Parameter(name="--format")]

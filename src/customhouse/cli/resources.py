@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _FOREVER = "9999"
 _LONG = 44
+_PAGE = 1000
 
 
 def everything(client: Client, path: str, key: str, **parameters: Any) -> list[Any]:
@@ -37,6 +38,35 @@ def everything(client: Client, path: str, key: str, **parameters: Any) -> list[A
         token = document.get("nextPageToken", "")
         if not token:
             return found
+
+
+def pages(client: Client, path: str, key: str, limit: int, **parameters: Any) -> dict[str, Any]:
+    """The first entries of a listing, with what its first page tells beside them.
+
+    Args:
+        client: of the server.
+        path: below the server's URL.
+        key: of the entries in each page.
+        limit: how many entries at most.
+        parameters: of the query.
+
+    Returns:
+        The first page with the entries of all; `nextPageToken` is there if there are more.
+
+    Raises:
+        Failure: any of the server.
+    """
+    document: dict[str, Any] = {}
+    token = ""
+    while len(found := document.get(key, [])) < limit:
+        size = min(limit - len(found), _PAGE)
+        page = client.get(path, **parameters, pageSize=size, pageToken=token).json()
+        document = page | document | {key: found + page.get(key, [])}
+        document.pop("nextPageToken", None)
+        token = page.get("nextPageToken", "")
+        if not token:
+            return document
+    return document | {"nextPageToken": token}
 
 
 def print_fields(

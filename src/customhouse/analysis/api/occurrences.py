@@ -57,10 +57,9 @@ def router(database: LoopDatabase, store: BlobStore, max_feed_age_hours: int) ->
         if kind == "DISCOVERY":
             age = max_feed_age_hours * _HOUR
             return {"occurrences": await database.query(occurrences.discovery, resource, age)}
-        after = _after(page_token)
         count = min(page_size or _MAX_PAGE, _MAX_PAGE)
         of_kind = package_occurrences.of_image if kind == "PACKAGE" else occurrences.vulnerabilities
-        found, last = await database.query(of_kind, store, resource, after, count)
+        found, last = await database.query(of_kind, store, resource, after(page_token), count)
         answer: dict[str, Any] = {"occurrences": found}
         if last:
             answer["nextPageToken"] = str(last)
@@ -117,7 +116,12 @@ def parse_filter(text: str) -> tuple[str, str]:
     return kind, url
 
 
-def _after(token: str) -> int:
+def after(token: str) -> int:
+    """The number that a page token gives out; 0 for the first page.
+
+    Raises:
+        Failure: REQUEST_INVALID.
+    """
     if not token:
         return 0
     if not token.isascii() or not token.isdigit() or len(token) > 18:
