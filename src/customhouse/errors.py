@@ -407,7 +407,8 @@ class Code(Enum):
         400,
         "UNSUPPORTED",
         "the feed cannot be read: {reason}",
-        "Give a JSON file, a folder or a zip of advisories in OSV format, or of Red Hat's VEX.",
+        "Give an address, a file, a folder or a zip of advisories, or a bundle;"
+        " customhouse feeds import --help lists the formats.",
     )
     FEED_UNKNOWN = Entry(
         404,

@@ -110,6 +110,17 @@ def test_describe(server: CustomhouseServer, cli: CommandLine) -> None:
     assert "is not made of lower-case components" in said.err
 
 
+def test_describe_what_can_be_no_image(cli: CommandLine) -> None:
+    refused = cli("images", "describe", "debian", status=1).err
+    assert "invalid image reference debian" in refused
+    assert "Write HOST/PROJECT/IMAGE:TAG" in refused
+
+
+def test_every_command_says_what_it_does(cli: CommandLine) -> None:
+    listed = [line for line in cli("images", "--help").out.splitlines() if " sbom " in line]
+    assert "Print the SBOM of an image" in listed[0]
+
+
 def test_describe_tells_whether_the_analysis_is_done(
     server: CustomhouseServer, cli: CommandLine
 ) -> None:
@@ -244,7 +255,7 @@ def test_feed_that_cannot_be_read(cli: CommandLine, tmp_path: Path, name: str) -
     path.write_bytes(UNREADABLE[name])
     said = cli("feeds", "import", path, status=FAILED)
     assert said.err.startswith("Error: the feed cannot be read: ")
-    assert said.err.endswith("a zip of advisories in OSV format, or of Red Hat's VEX.\n")
+    assert said.err.endswith("feeds import --help lists the formats.\n")
     assert "Give a JSON file, a folder or a zip" in said.err
 
 

@@ -262,15 +262,7 @@ def test_from_the_first_schema_to_who_may_do_what(database: Database, tmp_path: 
 
 def to_first(tx: Transaction) -> None:
     """A database as the first version left it, with accounts, projects and repositories."""
-    script = scripts()
-
-    def steps(revision: object, context: MigrationContext) -> object:
-        del context
-        return script._upgrade_revs("0001", revision)  # type: ignore[arg-type]
-
-    with EnvironmentContext(Config(), script, fn=steps, as_sql=False) as environment:
-        environment.configure(connection=tx, transaction_per_migration=False)
-        environment.run_migrations()
+    to_revision(tx, "0001")
     for name, is_administrator, is_disabled in (
         ("admin", True, False),
         ("ben", False, False),
@@ -290,3 +282,80 @@ def to_first(tx: Transaction) -> None:
     for number, name, project in ((1, "p/a/b", "p"), (2, "example.com/q/a", "example.com/q")):
         statement = "INSERT INTO repository VALUES (:id, :name, :project, 1)"
         tx.execute(sa.text(statement), {"id": number, "name": name, "project": project})
+
+
+def test_findings_of_before_are_kept(database: Database, tmp_path: Path) -> None:
+    """Each advisory is a vulnerability at first; findings keep package, severity and fix."""
+    database.write(to_third)
+    migrate(database, tmp_path / "backups")
+    assert revision_of(database) == HEAD
+
+    def rows(query: str) -> list[tuple[object, ...]]:
+        return database.read(lambda tx: [tuple(row) for row in tx.exec_driver_sql(query)])
+
+    assert rows("SELECT name, id FROM vulnerability ORDER BY id") == [("CVE-1", 1), ("DSA-2", 2)]
+    assert rows("SELECT name, vulnerability_id FROM vulnerability_name ORDER BY name") == [
+        ("CVE-1", 1),
+        ("DSA-2", 2),
+    ]
+    # The second range has no severity of its own: that of its advisory is the weaker source.
+    assert rows("SELECT id, severity, rating, fixed_version FROM affected ORDER BY id") == [
+        (7, 4, 28, "1.1"),
+        (9, 3, 19, None),
+    ]
+    found = "SELECT package_id, vulnerability_id, advisory_id, fixed_version, created_at"
+    assert rows(f"{found} FROM finding ORDER BY vulnerability_id") == [
+        (1, 1, 1, "1.1", 5),
+        (1, 2, 2, None, 6),
+    ]
+    assert rows("SELECT name, advisories, ranges FROM feed ORDER BY name") == [
+        ("debian", 2, 2),
+        ("empty", 0, 0),
+    ]
+    # It is matched already, and the next range gets a number that no other has.
+    assert rows("SELECT matched_at FROM package") == [(0,)]
+    statement = (
+        "INSERT INTO affected (advisory_id, ecosystem, name, introduced, fixed,"
+        " introduced_version, severity, severity_source, rating, status)"
+        " SELECT advisory_id, ecosystem, name, introduced, fixed, introduced_version, severity,"
+        " severity_source, rating, status FROM affected WHERE id = 9"
+    )
+    database.write(lambda tx: tx.exec_driver_sql(statement) and None)
+    assert rows("SELECT max(id) FROM affected") == [(10,)]
+
+
+def to_third(tx: Transaction) -> None:
+    """A database as revision 0003 left it, with a package that has two findings."""
+    to_revision(tx, "0003")
+    for name in ("debian", "empty"):
+        tx.execute(sa.text("INSERT INTO feed VALUES (:name, 'x', 1, 0, 0)"), {"name": name})
+    for number, name, severity in ((1, "CVE-1", 2), (2, "DSA-2", 3)):
+        values = {"id": number, "name": name, "mark": b"m", "severity": severity, "body": b"{}"}
+        columns = "id, name, feed, fingerprint, severity, body, published_at, modified_at"
+        statement = f"INSERT INTO advisory ({columns})"
+        statement += " VALUES (:id, :name, 'debian', :mark, :severity, :body, 1, 1)"
+        tx.execute(sa.text(statement), values)
+    for number, advisory, severity, fixed in ((7, 1, 4, "1.1"), (9, 2, 0, None)):
+        values = {"id": number, "advisory": advisory, "key": b"k", "severity": severity}
+        statement = (
+            "INSERT INTO affected (id, advisory_id, ecosystem, name, introduced, fixed,"
+            " introduced_version, fixed_version, severity, severity_source, status)"
+            " VALUES (:id, :advisory, 'Debian:12', 'a', :key, :key, '0', :fixed, :severity, '', '')"
+        )
+        tx.execute(sa.text(statement), values | {"fixed": fixed})
+    statement = "INSERT INTO package VALUES (1, 'Debian:12', 'a', '1.0', '', 'a', '1.0', '', '')"
+    tx.exec_driver_sql(statement)
+    tx.exec_driver_sql("INSERT INTO finding VALUES (1, 1, 7, 5, 5), (1, 2, 9, 6, 6)")
+
+
+def to_revision(tx: Transaction, wanted: str) -> None:
+    """Run the scripts up to a revision."""
+    script = scripts()
+
+    def steps(revision: object, context: MigrationContext) -> object:
+        del context
+        return script._upgrade_revs(wanted, revision)  # type: ignore[arg-type]
+
+    with EnvironmentContext(Config(), script, fn=steps, as_sql=False) as environment:
+        environment.configure(connection=tx, transaction_per_migration=False)
+        environment.run_migrations()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
-
-import httpx2
 
 from customhouse.analysis import advisories, findings, loading
+from customhouse.analysis.feeds import download
+from customhouse.analysis.feeds.download import Downloader, Limits, MirrorError
 from customhouse.analysis.loading import Plan
 from customhouse.errors import Code, Failure
 from customhouse.events import AdvisoriesChanged, FeedUploaded, FindingsChanged
@@ -30,9 +27,7 @@ KIND = "feeds.import"
 MAX_FEED = 8 * 1024**3
 """The largest feed that is taken, in bytes."""
 
-
-_PAUSE_SECONDS = 30.0
-_DOWNLOAD_SECONDS = 3600.0
+_LIMITS = Limits(max_bytes=MAX_FEED, seconds=3600.0, pause=30.0, attempts=1, back_off=0.0)
 
 
 def request(
@@ -50,7 +45,7 @@ def request(
     """
     metadata = {
         **dataclasses.asdict(plan),
-        "source": without_secrets(source),
+        "source": download.shown(source),
         "uri": uri,
         "total": 0,
         "read": 0,
@@ -58,12 +53,6 @@ def request(
     operations.create(tx, identifier, KIND, principal, metadata)
     outbox.append(tx, FeedUploaded(identifier))
     return operations.get(tx, identifier)
-
-
-def without_secrets(uri: str) -> str:
-    """An address without what is often secret in it: user, password, query and fragment."""
-    parts = urlsplit(uri)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,36 +101,13 @@ class Importer:
         if self.is_offline:
             raise Failure(Code.FEEDS_OFFLINE)
         self.folder.mkdir(exist_ok=True)
-        shown = without_secrets(uri)
-        try:
-            with (
-                httpx2.stream(
-                    "GET",
-                    uri,
-                    follow_redirects=True,
-                    timeout=_PAUSE_SECONDS,
-                    headers={"accept-encoding": "identity"},
-                ) as response,
-                (self.folder / identifier).open("wb") as file,
-            ):
-                if not response.is_success:
-                    reason = f"{shown} answers {response.status_code}"
-                    raise Failure(Code.FEED_INVALID, reason=reason)
-                deadline = time.monotonic() + _DOWNLOAD_SECONDS
-                for chunk in response.iter_raw():
-                    file.write(chunk)
-                    if file.tell() > MAX_FEED:
-                        reason = f"{shown} is larger than {MAX_FEED >> 30} GiB"
-                        raise Failure(Code.FEED_INVALID, reason=reason)
-                    if time.monotonic() > deadline:
-                        reason = f"{shown} takes longer than {_DOWNLOAD_SECONDS / 60:.0f} minutes"
-                        raise Failure(Code.FEED_INVALID, reason=reason)
-                file.flush()
-                os.fsync(file.fileno())
-        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-            # Their texts may have the address with what is secret in it.
-            reason = f"{shown} cannot be fetched ({type(error).__name__})"
-            raise Failure(Code.FEED_INVALID, reason=reason) from error
+        with download.client(_LIMITS) as client:
+            downloader = Downloader(client, _LIMITS, lambda _came, _total: None)
+            try:
+                downloader.get(uri, self.folder / identifier, identifier)
+            except MirrorError as error:
+                reason = f"{download.shown(uri)} cannot be fetched: {error}"
+                raise Failure(Code.FEED_INVALID, reason=reason) from None
 
     def _load(self, identifier: str) -> None:
         metadata = self.database.read(operations.get, identifier)["metadata"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
@@ -110,7 +110,7 @@ def list_(
     project: ProjectOption = "",
     image: str = "",
     vulnerability: str = "",
-    state: str = "",
+    state: Literal["active", "expired", "revoked"] | None = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
     """List exceptions, those that ended or were revoked too.
@@ -119,11 +119,15 @@ def list_(
         project: The project; that of the image by default.
         image: Only those about HOST/PROJECT/IMAGE, or about one digest of it.
         vulnerability: Only those of this vulnerability.
-        state: Only those that are ACTIVE, EXPIRED or REVOKED.
+        state: Only those that count, have ended, or were revoked.
         format_: How to print the list.
     """
     host, project, image = _place(project, image)
-    terms = {"image": image, "vulnerability": vulnerability, "state": state.upper()}
+    terms = {
+        "image": image,
+        "vulnerability": vulnerability,
+        "state": state.upper() if state else "",
+    }
     filter_ = " AND ".join(f'{key}="{value}"' for key, value in terms.items() if value)
     with Client(credentials.current(host)) as client:
         found = everything(client, _path(project), "exceptions", filter=filter_)
@@ -136,7 +140,7 @@ def list_(
         )
     else:
         print_table(
-            ["ID#", "VULNERABILITY!", "IMAGE", "PACKAGES", "STATE", "EXPIRES!", "WHAT"],
+            ["ID#", "VULNERABILITY!", "IMAGE", "PACKAGES", "STATE", "EXPIRES!", "ASSESSMENT"],
             [
                 [
                     _number(each),
@@ -186,6 +190,8 @@ def update(
         expires: When it ends: days from now, as 90d, a date, as 2027-01-31, or never.
         format_: How to print.
     """
+    if not reason and not expires:
+        raise Failure(Code.REQUEST_INVALID, reason="nothing was named to change")
     body: dict[str, Any] = {"reason": reason} if reason else {}
     if expires:
         body["expireTime"] = None if expires == _ENDLESS else expires

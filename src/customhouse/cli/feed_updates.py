@@ -86,7 +86,7 @@ def status(*, format_: Annotated[Format, Parameter(name="--format")] = Format.TA
         raise SystemExit(1)
 
 
-def export(file: Path, *names: str, force: bool = False) -> None:
+def export(file: Path, /, *names: str, force: bool = False) -> None:
     """Write feeds to a bundle, which customhouse feeds import takes on another server.
 
     Args:

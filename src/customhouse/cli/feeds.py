@@ -41,7 +41,7 @@ def import_(
     ecosystem: str = "",
     format_: Annotated[Format, Parameter(name="--format")] = Format.TABLE,
 ) -> None:
-    """Load a feed: a file, a folder or a zip. It takes the place of what was loaded of it before.
+    """Load a feed: a file, a folder, a zip or a bundle, in place of what was loaded of it before.
 
     It may be written as OSV, Red Hat's VEX (CSAF), Alpine's secdb, Debian's security tracker or
     Amazon's updateinfo; EPSS scores and CISA's KEV catalogue are feeds too. A bundle that
@@ -118,7 +118,7 @@ def list_(
         )
     else:
         print_table(
-            ["NAME", "ADVISORIES#", "RANGES#", "REJECTED#", "UPDATED", "ECOSYSTEMS"],
+            ["NAME", "ADVISORIES#", "RANGES#", "REJECTED#", "UPDATED!", "ECOSYSTEMS"],
             [
                 [
                     feed["name"],

@@ -26,11 +26,19 @@ from customhouse.cli.scans import resolve, scan
 from customhouse.errors import Code, Failure
 from customhouse.names import ImageReference, parse_image, split_project
 
-app = App(name="images", help="Images: list, look into, delete.")
+app = App(name="images", help="Images: list, look into, scan, delete.")
 app.command(packages)
 app.command(scan)
-app.command("customhouse.cli.history:history", name="history")
-app.command("customhouse.cli.sboms:sbom", name="sbom")
+app.command(
+    "customhouse.cli.history:history",
+    name="history",
+    help="Show what changed in the findings of an image, the newest first.",
+)
+app.command(
+    "customhouse.cli.sboms:sbom",
+    name="sbom",
+    help="Print the SBOM of an image: its packages, as JSON.",
+)
 
 FormatOption = Annotated[Format, Parameter(name="--format")]
 

@@ -30,7 +30,9 @@ app = App(
 )
 # By name: a group is imported when one of its commands is called.
 app.command("customhouse.cli.auth:app", name="auth", help="Sign in to a server.")
-app.command("customhouse.cli.images:app", name="images", help="Images: list, look into, delete.")
+app.command(
+    "customhouse.cli.images:app", name="images", help="Images: list, look into, scan, delete."
+)
 app.command(
     "customhouse.cli.feeds:app", name="feeds", help="Advisories that images are matched with."
 )

@@ -74,7 +74,8 @@ def list_deliveries(
     if any(each["state"] == "DEAD" for each in found):
         command = "customhouse notifications subscriptions replay"
         notes().print(
-            f"Have the dead letters sent again: {command} {subscription} --dead-letters",
+            f"Have the dead letters sent again: {command} {subscription} --dead-letters"
+            f" --project {chosen(project)}",
             markup=False,
             soft_wrap=True,
         )

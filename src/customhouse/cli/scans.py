@@ -108,7 +108,7 @@ def resolve(client: Client, reference: ImageReference) -> str:
     """The digest of an image.
 
     Raises:
-        Failure: IMAGE_UNKNOWN, and any of the server.
+        Failure: IMAGE_UNKNOWN, REFERENCE_INVALID, and any of the server.
     """
     scope = f"repository:{reference.repository}:pull"
     path = f"/v2/{reference.repository}/manifests/{reference.reference}"
@@ -116,6 +116,9 @@ def resolve(client: Client, reference: ImageReference) -> str:
         return str(client.request("HEAD", path, scope=scope).headers["docker-content-digest"])
     except Failure as failure:
         # The answer to HEAD has no body that could say this.
+        if failure.status == HTTPStatus.BAD_REQUEST:
+            reason = "the server takes no image of this name"
+            raise Failure(Code.REFERENCE_INVALID, reference=str(reference), reason=reason) from None
         if failure.status != HTTPStatus.NOT_FOUND:
             raise
         raise Failure(Code.IMAGE_UNKNOWN, image=str(reference)) from failure

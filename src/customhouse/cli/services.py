@@ -40,7 +40,7 @@ def enable(service: str, /, *, project: ProjectOption = "") -> None:
     """Switch a service on. Its agent, an account of its own, gets the role that it needs.
 
     Args:
-        service: As containerscanning or containerscanning.googleapis.com.
+        service: As containerscanning or containersbom.googleapis.com; see services list.
         project: The project.
     """
     _switch(service, project, "enable")
@@ -51,7 +51,7 @@ def disable(service: str, /, *, project: ProjectOption = "") -> None:
     """Switch a service off.
 
     Args:
-        service: As containerscanning or containerscanning.googleapis.com.
+        service: As containerscanning or containersbom.googleapis.com; see services list.
         project: The project.
     """
     _switch(service, project, "disable")

@@ -12,29 +12,15 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from customhouse import addresses
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+    from customhouse.addresses import Address
 
 MAX_URL = 2048
-
-# Where clouds serve a machine's credentials outside the link-local networks: AWS and Google by
-# IPv6, Alibaba, Azure, Oracle.
-_METADATA = frozenset(
-    ipaddress.ip_address(text)
-    for text in (
-        "fd00:ec2::254",
-        "fd20:ce::254",
-        "100.100.100.200",
-        "168.63.129.16",
-        "192.0.0.192",
-    )
-)
-# IPv4 addresses within IPv6 ones (RFC 6052).
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def check_url(url: str, *, allow_private: bool) -> str:
@@ -67,14 +53,9 @@ def check_url(url: str, *, allow_private: bool) -> str:
 
 def refusal(address: Address, *, allow_private: bool) -> str:
     """Why an address is not connected to; empty if it is."""
-    plain = _embedded(address)
-    if plain in _METADATA or plain.is_link_local:
-        return "its address is link-local or serves a cloud's metadata"
-    if plain.is_unspecified or plain.is_multicast:
-        return "its address is no host's"
-    if plain.is_reserved and not plain.is_loopback:
-        return "its address is reserved"
-    if not allow_private and not plain.is_global:
+    if reason := addresses.refusal(address):
+        return reason
+    if not allow_private and not addresses.plain(address).is_global:
         return "its address is private, which notifications.allow_private does not allow"
     return ""
 
@@ -92,16 +73,6 @@ def permitted(texts: Iterable[str], *, allow_private: bool) -> list[str]:
     if not found:
         raise _invalid("its name has no address")
     return found
-
-
-def _embedded(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for, or the address itself."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo
-    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else address)
 
 
 def _invalid(reason: str) -> Failure:

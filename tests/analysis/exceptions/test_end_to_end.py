@@ -275,6 +275,8 @@ def test_the_life_of_an_exception(
 
     on_project = (number, "--project", "acme")
     changed = cli("exceptions", "update", *on_project, "--reason", "no shell", "--expires", "never")
+    nothing = cli("exceptions", "update", *on_project, status=1).err
+    assert "nothing was named to change" in nothing
     assert "no shell" in changed.out
     assert "expireTime" not in changed.out
     document = cli("exceptions", "describe", *on_project, "--format", "json").document

@@ -244,6 +244,14 @@ FINAL = {
     "not modified of nothing": (Answer(status=304), "it answers 304"),
     "empty": (Answer(status=204), "it answers 204"),
     "part": (Answer(BODY, status=206), "it answers 206"),
+    "a cloud's credentials": (
+        Answer(status=302, headers={"location": "http://169.254.169.254/latest/meta-data/"}),
+        "its address is link-local or serves a cloud's metadata",
+    ),
+    "a cloud's credentials, by IPv6": (
+        Answer(status=307, headers={"location": "http://[::ffff:169.254.169.254]/"}),
+        "its address is link-local or serves a cloud's metadata",
+    ),
     "address that is none": (
         Answer(status=302, headers={"location": "http://[::1"}),
         "it leads to an address that is none",

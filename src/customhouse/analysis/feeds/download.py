@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
+from customhouse.analysis.feeds import guard
 from customhouse.analysis.feeds.kept import File
 from customhouse.errors import Code, Failure
 
@@ -174,6 +175,8 @@ class Downloader:
                 target = following
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise MirrorError(_explained(error)) from None
+        except guard.AddressError as error:
+            raise MirrorError(str(error), is_final=True) from None
         except (httpx2.InvalidURL, ValueError):
             # Their texts may have the address with what is secret in it.
             raise MirrorError("it leads to an address that is none", is_final=True) from None
@@ -233,11 +236,15 @@ class Downloader:
 
 
 def client(limits: Limits) -> httpx2.Client:
-    """A client for a downloader. It uses a proxy that the environment names."""
+    """A client for a downloader. It uses a proxy that the environment names.
+
+    It connects to no address that clouds answer with a machine's credentials.
+    """
     return httpx2.Client(
         timeout=limits.pause,
         follow_redirects=False,
         headers={"accept-encoding": "identity", "user-agent": "customhouse"},
+        event_hooks=guard.hooks(),
     )
 
 
