@@ -75,7 +75,7 @@ class AdvisoriesChanged(Event, frozen=True):
 
 
 class FindingsChanged(Event, frozen=True):
-    """Findings came, went or changed, because a feed did.
+    """Findings came, went or changed, because a feed did; a load may tell several times.
 
     Attributes:
         feed: the feed.

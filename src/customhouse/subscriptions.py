@@ -80,8 +80,15 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     return (
         Subscription(ManifestPushed, analyse, lambda event: (event.repository, event.digest)),
         Subscription(AnalysisOutdated, analyse, lambda event: (event.repository, event.digest)),
-        Subscription(ManifestPushed, read_vex, lambda event: (event.repository, event.digest)),
-        Subscription(ManifestDeleted, read_vex, lambda event: (event.repository, event.digest)),
+        *(
+            Subscription(
+                event,
+                read_vex,
+                lambda event: (event.repository, event.digest),
+                attachments.is_about,
+            )
+            for event in (ManifestPushed, ManifestDeleted)
+        ),
         Subscription(
             ManifestPushed,
             pushed,

@@ -256,7 +256,7 @@ def test_feed_that_cannot_be_read(cli: CommandLine, tmp_path: Path, name: str) -
     said = cli("feeds", "import", path, status=FAILED)
     assert said.err.startswith("Error: the feed cannot be read: ")
     assert said.err.endswith("customhouse feeds import --help lists the formats.\n")
-    assert "Give a JSON file, a folder or a zip" in said.err
+    assert "Give an address, a file, a folder or a zip" in said.err
 
 
 def test_feed_that_is_not_there(cli: CommandLine, tmp_path: Path) -> None:

@@ -152,17 +152,16 @@ def assert_analysed_once(server: CustomhouseServer, images: dict[tuple[str, str]
     unfinished = "SELECT status FROM workflow_status WHERE status <> 'SUCCESS'"
     wait_until(lambda: not rows(work, unfinished), 10, "every workflow ended well")
     # A workflow is called after its name and the number of its event.
-    runs: dict[str, list[int]] = {}
-    for (identifier,) in rows(work, "SELECT workflow_uuid FROM workflow_status"):
-        name, number, _ = str(identifier).rsplit("-", 2)
-        runs.setdefault(name, []).append(int(number))
-    assert set(runs) == {"analyse", "read-vex"}
-    # Each push is one event and starts both, once; the other events say that an image is analysed.
-    assert sorted(runs["analyse"]) == sorted(runs["read-vex"])
-    assert len(set(runs["analyse"])) == len(runs["analyse"]) >= len(images)
+    runs = [
+        str(identifier).rsplit("-", 2)[:2]
+        for (identifier,) in rows(work, "SELECT workflow_uuid FROM workflow_status")
+    ]
+    # Each push is one event and starts one; the other events say that an image is analysed.
+    assert {name for name, _ in runs} == {"analyse"}
+    assert len({number for _, number in runs}) == len(runs) >= len(images)
     ((events,),) = rows(main, "SELECT seq FROM sqlite_sequence WHERE name = 'event'")
     digests = {image.digest for image in images.values()}
-    assert int(str(events)) >= len(runs["analyse"]) + len(digests)
+    assert int(str(events)) >= len(runs) + len(digests)
     assert {digest for (digest,) in rows(main, "SELECT digest FROM layer_reading")} == layers
     assert rows(main, "SELECT count(*) FROM image_analysis") == [(len(images),)]
     assert rows(main, "SELECT count(*) FROM inventory") == [(len(images),)]

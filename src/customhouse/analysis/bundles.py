@@ -116,7 +116,6 @@ class BundleImporter:
                     self.shelf,
                     folder,
                     tell,
-                    after=shelf.changes_after(self.database, operation, name),
                     allow_shrink=allow_shrink,
                 )
                 kept.put(self.shelf.root, name, folder)

@@ -6,12 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from customhouse.analysis import advisories, findings, loading
+from customhouse.analysis import loading
 from customhouse.analysis.feeds import download
 from customhouse.analysis.feeds.download import Downloader, Limits, MirrorError
 from customhouse.analysis.loading import Plan
 from customhouse.errors import Code, Failure
-from customhouse.events import AdvisoriesChanged, FeedUploaded, FindingsChanged
+from customhouse.events import FeedUploaded
 from customhouse.workflows import operations, outbox
 
 if TYPE_CHECKING:
@@ -111,12 +111,6 @@ class Importer:
 
     def _load(self, identifier: str) -> None:
         metadata = self.database.read(operations.get, identifier)["metadata"]
-        if "changesAfter" not in metadata:
-            # Kept, so that what was changed before a crash is told of as well.
-            metadata["changesAfter"] = self.database.read(findings.last_change)
-            self.database.write(
-                operations.progress, identifier, changesAfter=metadata["changesAfter"]
-            )
 
         def progress(read: int, total: int) -> None:
             self.database.write(operations.progress, identifier, read=read, total=total)
@@ -146,23 +140,6 @@ def _end_badly(tx: Transaction, identifier: str, message: str) -> None:
 
 
 def _succeed(tx: Transaction, identifier: str, metadata: dict[str, Any], outcome: Outcome) -> None:
-    feed, source = metadata["feed"], metadata["source"]
-    advisories.note_import(
-        tx, feed, source, rejected=outcome.rejected, skipped=sum(outcome.skipped.values())
-    )
+    loading.conclude(tx, metadata["feed"], metadata["source"], outcome)
     operations.progress(tx, identifier, read=outcome.read, total=outcome.read, uri="")
-    response = {
-        "advisories": outcome.read,
-        "changed": outcome.changed,
-        "removed": outcome.removed,
-        "ranges": outcome.ranges,
-        "skippedByEcosystem": outcome.skipped,
-        "rejected": outcome.rejected,
-        "rejects": outcome.rejects,
-    }
-    operations.succeed(tx, identifier, response)
-    if outcome.changed or outcome.removed:
-        outbox.append(tx, AdvisoriesChanged(feed, outcome.changed))
-    first, last = metadata["changesAfter"], findings.last_change(tx)
-    if last > first:
-        outbox.append(tx, FindingsChanged(feed, first, last))
+    operations.succeed(tx, identifier, outcome.to_json())

@@ -10,7 +10,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -29,6 +29,8 @@ from customhouse.analysis.feeds import (
 from customhouse.analysis.feeds.forms import Form
 from customhouse.database import now
 from customhouse.errors import Code, Failure
+from customhouse.events import AdvisoriesChanged, FindingsChanged
+from customhouse.workflows import outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -94,6 +96,18 @@ class Outcome:
     skipped: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
     rejects: list[dict[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """What came of it, as operations tell it."""
+        return {
+            "advisories": self.read,
+            "changed": self.changed,
+            "removed": self.removed,
+            "ranges": self.ranges,
+            "skippedByEcosystem": self.skipped,
+            "rejected": self.rejected,
+            "rejects": self.rejects,
+        }
 
     def reject(self, name: str, reason: str, count: int = 1) -> None:
         """Count what could not be read."""
@@ -195,8 +209,26 @@ def _gone(database: Database, plan: Plan, reader: _Reader) -> list[int]:
 
 def match(database: Database, feed: str) -> None:
     """Match all that waits to be, in transactions of some tens of milliseconds."""
-    while database.write(findings.match_changed, feed, _BATCH_VULNERABILITIES):
+    while database.write(_match, feed):
         pass
+
+
+def conclude(tx: Transaction, feed: str, source: str, outcome: Outcome) -> None:
+    """Note that a feed was loaded, and from where."""
+    skipped = sum(outcome.skipped.values())
+    advisories.note_import(tx, feed, source, rejected=outcome.rejected, skipped=skipped)
+    if outcome.changed or outcome.removed:
+        outbox.append(tx, AdvisoriesChanged(feed, outcome.changed))
+
+
+def _match(tx: Transaction, feed: str) -> bool:
+    """Match some of it, and tell of what that changes; whether there is more."""
+    before = findings.last_change(tx)
+    is_more = findings.match_changed(tx, feed, _BATCH_VULNERABILITIES)
+    last = findings.last_change(tx)
+    if last > before:
+        outbox.append(tx, FindingsChanged(feed, before, last))
+    return is_more
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ grafeas.v1 (proto/v1/grafeas.proto, vulnerability.proto, discovery.proto), in it
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +20,7 @@ from customhouse.analysis.sbom import attached
 from customhouse.analysis.severity import Severity
 from customhouse.iam import services
 from customhouse.registry import manifests
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -297,9 +297,3 @@ def head(
         "noteName": note,
         "kind": kind,
     }
-
-
-def rfc3339(microseconds: int) -> str:
-    """A time as Google's APIs write it."""
-    moment = datetime.datetime.fromtimestamp(microseconds / 1_000_000, datetime.UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -51,7 +51,7 @@ class Purl(NamedTuple):
 
 def parse(text: str) -> Purl | None:
     """Read a package URL; None if it is none, too long, or has characters that do not print."""
-    if len(text) > MAX_PURL or not text.startswith("pkg:"):
+    if len(text) > MAX_PURL or not text.startswith("pkg:") or not text.isprintable():
         return None
     decoded = unquote if "%" in text else str
     rest, _, query = text[4:].partition("#")[0].partition("?")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from customhouse.analysis import advisories, feed_states, findings, loading
+from customhouse.analysis import feed_states, loading
 from customhouse.analysis.advisories import ENCODING
 from customhouse.analysis.feeds import kept
 from customhouse.analysis.feeds.forms import Form
@@ -16,15 +16,13 @@ from customhouse.analysis.feeds.sources import Source, configured, file_name
 from customhouse.analysis.loading import Plan
 from customhouse.database import now
 from customhouse.errors import Code, Failure
-from customhouse.events import AdvisoriesChanged, FindingsChanged
-from customhouse.workflows import operations, outbox
+from customhouse.workflows import operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from customhouse.analysis.loading import Outcome
-    from customhouse.database import Database, Transaction
+    from customhouse.database import Database
     from customhouse.settings import FeedSettings
 
 _TOLD_SECONDS: Final = 0.5
@@ -76,7 +74,6 @@ def load(
     folder: Path,
     progress: Callable[[int, int], None],
     *,
-    after: int,
     allow_shrink: bool,
 ) -> dict[str, Any]:
     """Load what a folder has of a feed, and tell of it.
@@ -86,7 +83,6 @@ def load(
         shelf: for the settings.
         folder: files and manifest.
         progress: told how many records were read of how many.
-        after: see `changes_after`.
         allow_shrink: whether the feed may lose any number of its advisories.
 
     Returns:
@@ -108,23 +104,8 @@ def load(
         ecosystem=known.ecosystem,
     )
     outcome = loading.load(database, kept.content(folder), plan, progress)
-    database.write(_note_load, known, outcome, after)
-    told = asdict(outcome)
-    told["skippedByEcosystem"] = told.pop("skipped")
-    return {"advisories": told.pop("read")} | told
-
-
-def changes_after(database: Database, operation: str, feed: str) -> int:
-    """The last change of findings before an operation began with a feed.
-
-    It is kept, so that what was changed before a crash is told of as well.
-    """
-    metadata = database.read(operations.get, operation)["metadata"]
-    known: dict[str, int] = metadata.get("changesAfter", {})
-    if feed not in known:
-        known[feed] = database.read(findings.last_change)
-        database.write(operations.progress, operation, changesAfter=known)
-    return known[feed]
+    database.write(loading.conclude, known.name, known.source, outcome)
+    return outcome.to_json()
 
 
 def adopt(database: Database, shelf: Shelf, plan: Plan, source: str, path: Path) -> None:
@@ -169,13 +150,3 @@ def teller(database: Database, operation: str, **more: object) -> Callable[[int,
             database.write(operations.progress, operation, read=read, total=total, **more)
 
     return tell
-
-
-def _note_load(tx: Transaction, known: Kept, outcome: Outcome, after: int) -> None:
-    skipped = sum(outcome.skipped.values())
-    advisories.note_import(tx, known.name, known.source, rejected=outcome.rejected, skipped=skipped)
-    if outcome.changed or outcome.removed:
-        outbox.append(tx, AdvisoriesChanged(known.name, outcome.changed))
-    last = findings.last_change(tx)
-    if last > after:
-        outbox.append(tx, FindingsChanged(known.name, after, last))

@@ -17,7 +17,7 @@ from customhouse.analysis.feeds import download, kept
 from customhouse.analysis.feeds.download import Limits
 from customhouse.analysis.feeds.fetch import fetch
 from customhouse.analysis.feeds.kept import Kept
-from customhouse.analysis.shelf import Shelf, changes_after, load, teller
+from customhouse.analysis.shelf import Shelf, load, teller
 from customhouse.database import lock, now
 from customhouse.errors import Code, Failure
 from customhouse.events import FeedUpdateAsked
@@ -178,7 +178,6 @@ class Updater:
             self.shelf,
             self.shelf.incoming / operation,
             self._teller(operation, "LOADING"),
-            after=changes_after(self.database, operation, metadata["feed"]),
             allow_shrink=metadata["allowShrink"],
         )
 

@@ -6,11 +6,11 @@ google/cloud/audit/audit_log.proto), in JSON.
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Any
 
 from customhouse.iam.permissions import ALL_USERS, ROOT_NAME
 from customhouse.names import project_id
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from customhouse.iam.audit import Entry
@@ -65,11 +65,10 @@ def to_log_entry(entry: Entry, host: str) -> dict[str, Any]:
     if entry.project:
         labels["project_id"] = project_id(entry.project)
     log = _log_of(entry)
-    moment = datetime.datetime.fromtimestamp(entry.at / 1_000_000, datetime.UTC)
     return {
         "logName": f"{parent}/logs/cloudaudit.googleapis.com%2F{log}",
         "resource": {"type": "audited_resource", "labels": labels},
-        "timestamp": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "timestamp": rfc3339(entry.at),
         "severity": _severity(entry, log),
         "insertId": str(entry.id),
         "labels": {"request_id": entry.request_id} if entry.request_id else {},

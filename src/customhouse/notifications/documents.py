@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from customhouse.errors import Code, Failure
 from customhouse.notifications import topics
-from customhouse.notifications.envelopes import timestamp
 from customhouse.notifications.subscriptions import (
     ACTIVE,
     BINARY,
@@ -21,6 +20,7 @@ from customhouse.notifications.subscriptions import (
     STRUCTURED,
     Subscription,
 )
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from customhouse.notifications.deliveries import Delivery
@@ -57,7 +57,7 @@ def to_json(subscription: Subscription) -> dict[str, Any]:
             "maximumBackoff": _duration(subscription.max_backoff),
         },
         "state": subscription.state,
-        "createTime": timestamp(subscription.created_at),
+        "createTime": rfc3339(subscription.created_at),
     }
     optional = {
         "filter": subscription.filter,
@@ -110,14 +110,14 @@ def delivery_to_json(subscription: Subscription, delivery: Delivery) -> dict[str
         "messageId": message.identifier,
         "type": message.type,
         "subject": message.subject,
-        "publishTime": timestamp(message.published_at),
+        "publishTime": rfc3339(message.published_at),
         "state": delivery.state,
         "attempts": delivery.attempts,
-        "updateTime": timestamp(delivery.updated_at),
+        "updateTime": rfc3339(delivery.updated_at),
         "answer": {"status": delivery.status, "text": delivery.answer},
     }
     if delivery.next_at is not None:
-        document["nextAttemptTime"] = timestamp(delivery.next_at)
+        document["nextAttemptTime"] = rfc3339(delivery.next_at)
     return document
 
 

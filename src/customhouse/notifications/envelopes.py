@@ -7,7 +7,6 @@ CloudEvents, "HTTP Protocol Binding" sections 3.1 (binary) and 3.2 (structured),
 from __future__ import annotations
 
 import base64
-import datetime
 import string
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,6 +15,7 @@ import msgspec
 
 from customhouse.notifications import topics
 from customhouse.notifications.subscriptions import BINARY, PUBSUB
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from customhouse.notifications.messages import Message
@@ -43,12 +43,6 @@ def envelope(message: Message, subscription: Subscription) -> tuple[list[Header]
     return [("content-type", "application/cloudevents+json")], msgspec.json.encode(event)
 
 
-def timestamp(microseconds: int) -> str:
-    """A time as RFC 3339 has it, in UTC."""
-    moment = datetime.datetime.fromtimestamp(microseconds / 1_000_000, datetime.UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def _attributes(message: Message) -> dict[str, str]:
     return {
         "specversion": "1.0",
@@ -56,14 +50,14 @@ def _attributes(message: Message) -> dict[str, str]:
         "source": _SOURCE + topics.name(message.project, message.topic),
         "type": message.type,
         "subject": message.subject,
-        "time": timestamp(message.published_at),
+        "time": rfc3339(message.published_at),
         "sequence": f"{message.number:020}",
         **message.attributes,
     }
 
 
 def _pubsub(message: Message, subscription: Subscription) -> bytes:
-    published = timestamp(message.published_at)
+    published = rfc3339(message.published_at)
     # Pub/Sub writes both spellings of these two.
     inner = {
         "attributes": message.attributes,

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from customhouse.analysis.purls import Purl
 from customhouse.analysis.vex import purls
-from customhouse.analysis.vex.purls import Installed, Purl
+from customhouse.analysis.vex.purls import Installed
 
 LIBSSL = Installed("Debian:12", "libssl3", "3.0.8-1", "amd64", "openssl", "3.0.8-1")
 BASH = Installed("Red Hat:9", "bash", "5.1.8-6.el9", "x86_64", "bash", "5.1.8-6.el9")

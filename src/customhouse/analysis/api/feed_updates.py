@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -18,6 +17,7 @@ from customhouse.errors import Code, Failure
 from customhouse.iam.api.guard import permitted
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
 from customhouse.iam.permissions import Permission, Principal
+from customhouse.times import rfc3339
 from customhouse.workflows import operations
 
 if TYPE_CHECKING:
@@ -185,15 +185,15 @@ def _shown(
             "maxAgeSeconds": source.max_age,
         }
     if age is not None:
-        document |= {"ageSeconds": age, "dataTime": _time(state.data_at)}
+        document |= {"ageSeconds": age, "dataTime": rfc3339(state.data_at, "seconds")}
     if state.tried_at:
-        document["tryTime"] = _time(state.tried_at)
+        document["tryTime"] = rfc3339(state.tried_at, "seconds")
     if state.operation:
         document["operation"] = f"operations/{state.operation}"
     if row is not None:
         document |= {
             "source": row["source"],
-            "updateTime": _time(row["updated_at"]),
+            "updateTime": rfc3339(row["updated_at"], "seconds"),
             "advisories": row["advisories"],
             "ranges": row["ranges"],
             "ecosystems": row["ecosystems"],
@@ -201,8 +201,3 @@ def _shown(
             "skipped": row["skipped"],
         }
     return document
-
-
-def _time(microseconds: int) -> str:
-    moment = datetime.datetime.fromtimestamp(microseconds / 1_000_000, datetime.UTC)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from customhouse.analysis import history
 from customhouse.analysis.api.occurrences import after, resource_of
-from customhouse.analysis.occurrences import PROVIDER, rfc3339, version_parts
+from customhouse.analysis.occurrences import PROVIDER, version_parts
 from customhouse.iam.api.guard import permitted
 from customhouse.iam.api.pages import count_of
 from customhouse.iam.permissions import Permission
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

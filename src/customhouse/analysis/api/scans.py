@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from customhouse.analysis import limits, package_data, scans, trials
 from customhouse.analysis.analyse import unsupported
-from customhouse.analysis.occurrences import Resource, head, rfc3339, vulnerability
+from customhouse.analysis.occurrences import Resource, head, vulnerability
 from customhouse.database import now
 from customhouse.errors import Code, Failure
 from customhouse.iam.api.documents import Text
 from customhouse.iam.api.guard import permitted
 from customhouse.iam.permissions import Permission, Principal
 from customhouse.names import project_id, project_name
+from customhouse.times import rfc3339
 from customhouse.workflows import operations
 
 if TYPE_CHECKING:

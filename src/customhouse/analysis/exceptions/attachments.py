@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from customhouse.analysis.exceptions.statements import Outcome
     from customhouse.blobstore import BlobStore
     from customhouse.database import Database, Transaction
+    from customhouse.events import ManifestDeleted, ManifestPushed
     from customhouse.oci import Descriptor, Manifest
     from customhouse.workflows.subscription import Step
 
@@ -64,6 +65,13 @@ class Attachments:
 
     database: Database
     store: BlobStore
+
+    def is_about(self, event: ManifestPushed | ManifestDeleted) -> bool:
+        """Whether a manifest that was pushed or deleted is one that is read, or was."""
+        row = self.database.read(manifests.get, event.repository, event.digest)
+        if row is not None and documents(parse_manifest(row[2], row[1], event.digest)):
+            return True
+        return self.database.read(statements.is_stored, event.repository, event.digest)
 
     def run(self, step: Step, repository: str, digest: str) -> None:
         """The workflow: bring what is stored of a manifest to whether the repository holds it.

@@ -7,7 +7,6 @@ one statement. What it has no place for, who accepts a risk and until when, stan
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from customhouse.analysis.exceptions import assessments
@@ -16,6 +15,7 @@ from customhouse.analysis.vex.purls import Installed
 from customhouse.analysis.vex.statement import Assessment
 from customhouse.database import now
 from customhouse.names import project_id
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,8 +148,8 @@ def to_json(found: VulnerabilityException, at: int, packages: int = 20) -> dict[
         "statementTime": rfc3339(found.stated_at),
         "createTime": rfc3339(found.created_at),
         "updateTime": rfc3339(found.updated_at),
-        "expireTime": rfc3339(found.expires_at),
-        "revokeTime": rfc3339(found.revoked_at),
+        "expireTime": found.expires_at and rfc3339(found.expires_at),
+        "revokeTime": found.revoked_at and rfc3339(found.revoked_at),
         "revoker": found.revoked_by,
     }
     return {key: value for key, value in document.items() if value}
@@ -158,11 +158,3 @@ def to_json(found: VulnerabilityException, at: int, packages: int = 20) -> dict[
 def until(found: VulnerabilityException) -> str:
     """Until when an exception counts, in words."""
     return "for good" if found.expires_at is None else f"until {rfc3339(found.expires_at)[:10]}"
-
-
-def rfc3339(microseconds: int | None) -> str:
-    """A time as Google's APIs write it; empty for none."""
-    if microseconds is None:
-        return ""
-    moment = datetime.datetime.fromtimestamp(microseconds / 1_000_000, datetime.UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

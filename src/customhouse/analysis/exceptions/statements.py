@@ -23,8 +23,8 @@ from customhouse.registry import manifests
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from customhouse.analysis.purls import Purl
     from customhouse.analysis.vex import Vex
-    from customhouse.analysis.vex.purls import Purl
     from customhouse.analysis.vex.statement import Statement
     from customhouse.database import Transaction
 

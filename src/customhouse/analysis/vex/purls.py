@@ -1,26 +1,22 @@
-"""Package URLs, and whether one names a package of an image.
+"""Package URLs in what is said of images, and whether one names a package.
 
 Source: https://github.com/package-url/purl-spec, "purl specification" and its types.
 """
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import unquote
 
+from customhouse.analysis import purls
 from customhouse.analysis.ecosystems import apk, canonical, dpkg, rpm, scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from customhouse.analysis.purls import Purl
 
 MAX_PURL: Final = 1024
-"""Characters of a package URL."""
+"""Characters of a package URL: each is stored with what is said of it."""
 
-_PURL: Final = re.compile(
-    r"pkg:/{0,2}([a-zA-Z][a-zA-Z0-9.+-]{0,31})/([^@?#]+)(?:@([^?#]*))?(?:\?([^#]*))?(?:#.*)?"
-)
 _SOURCES: Final = frozenset({"src", "nosrc", "source"})
 _TYPES: Final = MappingProxyType(
     {
@@ -37,16 +33,6 @@ _TYPES: Final = MappingProxyType(
 _SYSTEM_TYPES: Final = MappingProxyType({dpkg.SCHEME: "deb", apk.SCHEME: "apk", rpm.SCHEME: "rpm"})
 # Between a package's namespace and its name, where names have both.
 _SEPARATORS: Final = MappingProxyType({"maven": ":", "golang": "/", "npm": "/", "composer": "/"})
-
-
-class Purl(NamedTuple):
-    """A package URL, its parts decoded; those it does not have are empty."""
-
-    type: str
-    namespace: str
-    name: str
-    version: str
-    qualifiers: Mapping[str, str]
 
 
 class Installed(NamedTuple):
@@ -70,20 +56,8 @@ class Installed(NamedTuple):
 
 
 def parse(text: str) -> Purl | None:
-    """Read a package URL; None if it is none."""
-    if len(text) > MAX_PURL or not text.isprintable():
-        return None
-    match = _PURL.fullmatch(text)
-    if match is None:
-        return None
-    kind, path, version, query = match.groups()
-    namespace, _, name = path.strip("/").rpartition("/")
-    pairs = (pair.partition("=") for pair in (query or "").split("&") if pair)
-    qualifiers = {key.lower(): unquote(value) for key, _, value in pairs}
-    name = unquote(name)
-    if not name:
-        return None
-    return Purl(kind.lower(), unquote(namespace), name, unquote(version or ""), qualifiers)
+    """Read a package URL; None if it is none, or longer than `MAX_PURL`."""
+    return purls.parse(text) if len(text) <= MAX_PURL else None
 
 
 def names(text: str, package: Installed) -> bool:

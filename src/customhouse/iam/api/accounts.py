@@ -16,9 +16,9 @@ from customhouse.iam import keyfiles, projects, service_account_keys, service_ac
 from customhouse.iam.api import guard
 from customhouse.iam.api.documents import Document  # noqa: TC001  - FastAPI reads it
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
-from customhouse.iam.api.projects import timestamp
 from customhouse.iam.permissions import ROOT, Permission, Principal, Resource
 from customhouse.names import project_id
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from customhouse.database import LoopDatabase, Transaction
@@ -307,8 +307,8 @@ def _key(account: ServiceAccount, key: ServiceAccountKey) -> dict[str, Any]:
         "keyAlgorithm": f"KEY_ALG_RSA_{key.bits}",
         "keyOrigin": key.origin,
         "keyType": "USER_MANAGED",
-        "validAfterTime": timestamp(key.created_at),
-        "validBeforeTime": timestamp(key.expires_at) if key.expires_at else _NEVER,
+        "validAfterTime": rfc3339(key.created_at),
+        "validBeforeTime": rfc3339(key.expires_at) if key.expires_at else _NEVER,
     }
     return document | {"disabled": True} if key.is_disabled else document
 

@@ -13,8 +13,8 @@ from customhouse.iam import accounts, groups
 from customhouse.iam.api.documents import Text
 from customhouse.iam.api.guard import allows, permitted, require, signed_in
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, listing
-from customhouse.iam.api.projects import timestamp
 from customhouse.iam.permissions import ROOT, Permission
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from customhouse.database import LoopDatabase
@@ -172,7 +172,7 @@ def _user(account: Account) -> dict[str, Any]:
         "name": account.name,
         "disabled": account.is_disabled,
         "hasPassword": account.has_password,
-        "createTime": timestamp(account.created_at),
+        "createTime": rfc3339(account.created_at),
     }
 
 
@@ -180,7 +180,7 @@ def _group(group: Group) -> dict[str, Any]:
     return {
         "name": group.name,
         "description": group.description,
-        "createTime": timestamp(group.created_at),
+        "createTime": rfc3339(group.created_at),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,7 @@ from customhouse.iam.api.documents import Document
 from customhouse.iam.api.pages import MAX_TOKEN, count_of, key_of, token_of
 from customhouse.iam.permissions import ROOT, Permission, Principal, Resource
 from customhouse.names import parse_project, project_id
+from customhouse.times import rfc3339
 
 if TYPE_CHECKING:
     from customhouse.database import LoopDatabase, Transaction
@@ -127,15 +127,9 @@ def to_json(project: Project) -> dict[str, Any]:
         "projectId": project_id(project.id),
         "lifecycleState": project.state,
         "name": project.name,
-        "createTime": timestamp(project.created_at),
+        "createTime": rfc3339(project.created_at),
     }
     return document | {"labels": dict(project.labels)} if project.labels else document
-
-
-def timestamp(microseconds: int) -> str:
-    """A time as RFC 3339 has it, in UTC."""
-    moment = datetime.datetime.fromtimestamp(microseconds / 1_000_000, datetime.UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _find(tx: Transaction, project: str) -> Project | None:
