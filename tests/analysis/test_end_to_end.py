@@ -6,54 +6,19 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.analysis.stored import advisory, affects
-from tests.cli.program import CommandLine, signed_in
 from tests.faults.pushers import OS_RELEASE, dpkg_status
-from tests.faults.registry import Registry
 from tests.support.images import make_image
-from tests.support.servers import CustomhouseServer, customhouse_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.postgres import Postgres
+    from tests.cli.program import CommandLine
+    from tests.faults.registry import Registry
+    from tests.support.servers import CustomhouseServer
+
 
 FROM_THE_FIRST = {"introduced": "0"}
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("sqlite", marks=pytest.mark.xdist_group("analysis")),
-        pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql")),
-    ],
-)
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[CustomhouseServer]:
-    """A server on each engine in turn."""
-    env = {}
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        env["CUSTOMHOUSE_DATABASE_URL"] = postgres.database()
-    with customhouse_server(tmp_path_factory.mktemp("server"), env=env) as running:
-        yield running
-
-
-@pytest.fixture
-def registry(server: CustomhouseServer) -> Iterator[Registry]:
-    """A client of the server."""
-    with Registry(server) as client:
-        yield client
-
-
-@pytest.fixture
-def cli(server: CustomhouseServer, tmp_path: Path) -> CommandLine:
-    """The command line, signed in."""
-    return signed_in(server, tmp_path)
 
 
 def feed(folder: Path, *records: bytes) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.analysis.sbom.test_documents import package, spdx
 from tests.analysis.stored import advisory, affects
-from tests.analysis.test_end_to_end import FROM_THE_FIRST, cli, feed, registry, server
+from tests.analysis.test_end_to_end import FROM_THE_FIRST, feed
 from tests.faults.pushers import OS_RELEASE, dpkg_status
 from tests.support.images import digest_of, make_image
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tests.cli.program import CommandLine
     from tests.faults.registry import Registry
     from tests.support.servers import CustomhouseServer
-
-__all__ = ["cli", "registry", "server"]
 
 SPDX = "application/spdx+json"
 REPOSITORY = "acme/sboms"

@@ -36,7 +36,11 @@ def _write(root: Path, target: int) -> None:
             for name in sorted([*folders, *files]):
                 path = os.path.join(folder, name)  # noqa: PTH118  - names may be no text
                 _add(tar, path, os.path.relpath(path, root), device)
-            folders[:] = [name for name in folders if _is_on(os.path.join(folder, name), device)]  # noqa: PTH118
+            folders[:] = [
+                name
+                for name in folders
+                if _is_on(os.path.join(folder, name), device)  # noqa: PTH118  - may be no text
+            ]
             tar.members.clear()  # type: ignore[attr-defined]  # else it keeps them
 
 
@@ -57,5 +61,5 @@ def _add(tar: tarfile.TarFile, path: str, name: str, device: int) -> None:
         if not info.isreg():
             tar.addfile(info)
             return
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:  # noqa: PTH123  - its path may be no text
             tar.addfile(info, file)

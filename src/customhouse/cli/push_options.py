@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from cyclopts import Parameter
 
 from customhouse.cli.options import (  # cyclopts reads the annotations
-    DurationOption,  # noqa: TC001
-    LabelsOption,  # noqa: TC001
+    DurationOption,  # noqa: TC001  - read when it is called
+    LabelsOption,  # noqa: TC001  - read when it is called
 )
 
 if TYPE_CHECKING:

@@ -22,61 +22,36 @@ from tests.analysis.vex.documents import (
 )
 from tests.cli.program import CommandLine, signed_in
 from tests.faults.pushers import OS_RELEASE, dpkg_status
-from tests.faults.registry import Registry
 from tests.support.images import Image, descriptor, digest_of, make_image
-from tests.support.servers import CustomhouseServer, customhouse_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.postgres import Postgres
+    from tests.faults.registry import Registry
+    from tests.support.servers import CustomhouseServer
+
 
 EMPTY = b"{}"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("sqlite", marks=pytest.mark.xdist_group("analysis")),
-        pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql")),
-    ],
-)
+@pytest.fixture(scope="module")
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[CustomhouseServer]:
+    server: CustomhouseServer, tmp_path_factory: pytest.TempPathFactory
+) -> CustomhouseServer:
     """A server on each engine in turn, with advisories about sed and bash."""
-    env = {}
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        env["CUSTOMHOUSE_DATABASE_URL"] = postgres.database()
-    folder = tmp_path_factory.mktemp("server")
-    with customhouse_server(folder, env=env) as running:
-        home = tmp_path_factory.mktemp("home")
-        for name, package in ((CVE, "sed"), ("CVE-2024-5678", "bash")):
-            record = advisory(
-                f"DEBIAN-{name}",
-                affects(package, {"introduced": "0"}),
-                aliases=[name],
-                database_specific={"severity": "HIGH"},
-            )
-            (home / f"{package}.json").write_bytes(record)
-            signed_in(running, home)("feeds", "import", home / f"{package}.json")
-        yield running
-
-
-@pytest.fixture
-def registry(server: CustomhouseServer) -> Iterator[Registry]:
-    """A client of the server."""
-    with Registry(server) as client:
-        yield client
-
-
-@pytest.fixture
-def cli(server: CustomhouseServer, tmp_path: Path) -> CommandLine:
-    """The command line, signed in."""
-    return signed_in(server, tmp_path)
+    home = tmp_path_factory.mktemp("home")
+    for name, package in ((CVE, "sed"), ("CVE-2024-5678", "bash")):
+        record = advisory(
+            f"DEBIAN-{name}",
+            affects(package, {"introduced": "0"}),
+            aliases=[name],
+            database_specific={"severity": "HIGH"},
+        )
+        (home / f"{package}.json").write_bytes(record)
+        signed_in(server, home)("feeds", "import", home / f"{package}.json")
+    return server
 
 
 def push_image(registry: Registry, repository: str) -> Image:
