@@ -108,9 +108,17 @@ class AnalysisOutdated(Event, frozen=True):
 
 
 class ImageAnalysed(Event, frozen=True):
-    """The inventory of an image was taken, or taken anew; it may be in several repositories."""
+    """The inventory of an image was taken, or taken anew; it may be in several repositories.
+
+    Attributes:
+        digest: of the image's manifest.
+        inventory: the number of the inventory; 0 in an event of before this was told.
+        before: that of the one that it had before; 0 if it had none.
+    """
 
     digest: str
+    inventory: int = 0
+    before: int = 0
 
 
 AnyEvent = (

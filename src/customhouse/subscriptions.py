@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from customhouse.analysis.analyse import Analyst
 from customhouse.analysis.bundles import BundleImporter
 from customhouse.analysis.exceptions.attachments import Attachments
 from customhouse.analysis.imports import Importer
+from customhouse.analysis.notices.notifier import Notifier
 from customhouse.analysis.sbom.attending import Attendant
 from customhouse.analysis.sbom.publishing import Publisher
 from customhouse.analysis.sbom.reading import Reader
@@ -21,6 +23,7 @@ from customhouse.events import (
     FeedBundleUploaded,
     FeedUpdateAsked,
     FeedUploaded,
+    FindingsChanged,
     ImageAnalysed,
     ImagesScanAsked,
     ManifestDeleted,
@@ -58,6 +61,7 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     publisher = Publisher(database, store, settings.server.public_url, settings.iam.domain)
     sboms_of = Attendant(database, Reader(database, store), publisher)
     attachments = Attachments(database, store)
+    notifier = Notifier(database, urlsplit(settings.server.public_url).netloc)
     kept = shelf(settings)
     importer = Importer(
         database, incoming(settings), partial(adopt, database, kept), settings.feeds.offline
@@ -73,6 +77,9 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     # Two, so that a slow mirror does not hold up all others.
     update_feed = Workflow("update-feed", updater.run, concurrency=2, abandoned=updater.give_up)
     load_bundle = Workflow("load-bundle", bundle_importer.run, abandoned=bundle_importer.give_up)
+    tell_load = Workflow("tell-load", notifier.loaded)
+    tell_image = Workflow("tell-image", notifier.analysed, concurrency=2)
+    tell_push = Workflow("tell-push", notifier.pushed, concurrency=2)
     # Of two kinds, so that whoever asks for one image does not wait for all of another project.
     scanner = Scanner(database, analyst)
     scan_images = Workflow("scan-images", scanner.run, abandoned=scanner.give_up)
@@ -109,6 +116,24 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
             removed,
             lambda event: (event.repository, event.digest, event.tag),
             sboms_of.is_about_removal,
+        ),
+        Subscription(
+            FindingsChanged,
+            tell_load,
+            lambda event: (event.feed, event.after, event.last),
+            notifier.is_about_load,
+        ),
+        Subscription(
+            ImageAnalysed,
+            tell_image,
+            lambda event: (event.digest, event.inventory, event.before),
+            notifier.is_about_image,
+        ),
+        Subscription(
+            ManifestPushed,
+            tell_push,
+            lambda event: (event.repository, event.digest),
+            notifier.is_about_push,
         ),
         Subscription(FeedUploaded, load_feed, lambda event: (event.operation,)),
         Subscription(FeedUpdateAsked, update_feed, lambda event: (event.operation,)),

@@ -226,6 +226,7 @@ def _find(tx: Transaction, repository: str, digest: str) -> Manifest | None:
 
 
 def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
+    before = images.get(tx, [digest])[digest].inventory_id
     number = packages.put(tx, inventory)
     findings.match_inventory(tx, number)
     reason = unsupported(inventory)
@@ -237,7 +238,7 @@ def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
         error=reason,
         inventory_id=number,
     )
-    outbox.append(tx, ImageAnalysed(digest))
+    outbox.append(tx, ImageAnalysed(digest, number, before or 0))
 
 
 def unsupported(inventory: Inventory) -> str:

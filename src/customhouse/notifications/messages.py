@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text, delete, select
 
-from customhouse.database import METADATA, Name, now
+from customhouse.database import METADATA, Name, insert, now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,12 +69,26 @@ def add(
     subject: str,
     data: object,
     attributes: Mapping[str, str],
-) -> tuple[int, int]:
-    """Store a message; returns its number and its time."""
+    identity: str = "",
+) -> tuple[int, int] | None:
+    """Store a message; returns its number and its time, or None if it is there already.
+
+    Args:
+        tx: the transaction.
+        topic: the topic's id.
+        project: the project as it stands in image names.
+        kind: the type of the event.
+        subject: what it is about.
+        data: the body.
+        attributes: what filters look at.
+        identity: what no other message has, so that the same is stored once, however often it is
+            told; empty for a message of its own.
+    """
     moment = now()
+    name = hashlib.sha256(identity.encode()).hexdigest()[:32] if identity else secrets.token_hex(16)
     row = {
         # Not the number: that comes again when a backup is restored.
-        "identifier": f"msg_{secrets.token_hex(16)}",
+        "identifier": f"msg_{name}",
         "project": project,
         "topic": topic,
         "type": kind,
@@ -82,8 +97,9 @@ def add(
         "data": msgspec.json.encode(data),
         "published_at": moment,
     }
-    number = tx.execute(MESSAGE.insert().returning(MESSAGE.c.id), row).scalar_one()
-    return number, moment
+    statement = insert(tx, MESSAGE).on_conflict_do_nothing(index_elements=[MESSAGE.c.identifier])
+    number = tx.execute(statement.returning(MESSAGE.c.id), row).scalar_one_or_none()
+    return None if number is None else (number, moment)
 
 
 def of_row(row: Any) -> Message:

@@ -44,6 +44,7 @@ def publish(
     subject: str,
     data: object,
     attributes: Mapping[str, str],
+    identity: str = "",
 ) -> None:
     """Tell of something when this transaction is committed.
 
@@ -57,6 +58,8 @@ def publish(
             receivers seldom take more than a few megabytes.
         attributes: what filters look at: names of up to 20 lower-case letters and digits, and
             texts. They are extension attributes of the CloudEvent.
+        identity: what no other message has. Published again with it, the message is not told
+            again; without it, it is.
 
     Raises:
         ValueError: there is no such topic, or an attribute cannot have that name.
@@ -69,14 +72,15 @@ def publish(
     found = _SUBSCRIPTIONS.all(tx, project=project, topic=topic)
     numbers = [number for number, text in found if filters.matches(text, attributes)]
     if numbers:
-        message, moment = messages.add(tx, topic, project, type_, subject, data, attributes)
-        deliveries.add(tx, message, numbers, moment)
+        added = messages.add(tx, topic, project, type_, subject, data, attributes, identity)
+        if added is not None:
+            deliveries.add(tx, added[0], numbers, added[1])
 
 
 def ping(tx: Transaction, subscription: Subscription) -> int:
     """Let a message that says nothing be delivered to one subscription; the delivery's number."""
     data = {"subscription": subscription.full_name}
-    message, moment = messages.add(
+    added = messages.add(
         tx,
         subscription.topic,
         subscription.project,
@@ -85,5 +89,8 @@ def ping(tx: Transaction, subscription: Subscription) -> int:
         data,
         {},
     )
+    if added is None:
+        raise AssertionError("its identifier is random")
+    message, moment = added
     deliveries.add(tx, message, [subscription.id], moment)
     return deliveries.number_of(tx, subscription.id, message)

@@ -7,7 +7,17 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Column, Integer, Table, Text, UniqueConstraint, delete, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    select,
+)
 
 from customhouse.database import METADATA, Name, insert, lock, now
 from customhouse.errors import Code, Failure
@@ -42,6 +52,7 @@ SUBSCRIPTION = Table(
     Column("old_secret_until", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("project", "name"),
+    Index("ix_subscription_topic", "topic", "project"),
     sqlite_autoincrement=True,  # a delivery on its way must not be noted with another's
 )
 
@@ -166,6 +177,19 @@ def page(
         query = query.where(SUBSCRIPTION.c.topic == topic)
     rows = tx.execute(query.order_by(SUBSCRIPTION.c.name).limit(count))
     return [_subscription(row) for row in rows]
+
+
+def projects_of(tx: Transaction, topic: str, after: str, count: int) -> list[str]:
+    """The first `count` projects after the name `after` that subscribe to a topic, in order."""
+    return list(
+        tx.scalars(
+            select(SUBSCRIPTION.c.project)
+            .where(SUBSCRIPTION.c.topic == topic, SUBSCRIPTION.c.project > after)
+            .distinct()
+            .order_by(SUBSCRIPTION.c.project)
+            .limit(count)
+        )
+    )
 
 
 def update(tx: Transaction, changed: Subscription) -> Subscription:

@@ -1,0 +1,1 @@
+"""Telling subscribers of the topic `findings` what has changed in their images."""
