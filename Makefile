@@ -48,13 +48,18 @@ format: $(DEVELOPED) ## Put the code in shape
 bench: $(DEVELOPED) ## Measure side by side with docker-registry
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(DEVELOPED) ## Give the readers hostile input (ARGS="--seconds 60 java layer")
+	$(BIN)/pip install --quiet --constraint constraints.txt --group fuzz
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 .PHONY: docs
 docs: $(DEVELOPED) ## Write the reference pages from the code
 	$(BIN)/python docs/make_reference.py
 
 .PHONY: constraints
 constraints: $(DEVELOPED) ## Pin the newest versions that fit pyproject.toml
-	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager pip --editable . --group dev
+	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager pip --editable . --group dev --group fuzz
 	$(BIN)/pip freeze --all --exclude customhouse --exclude setuptools > constraints.txt
 
 .PHONY: clean

@@ -7,6 +7,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from customhouse.analysis import origins, packages
@@ -183,3 +184,15 @@ def test_pages_of_packages(database: Database) -> None:
             after = page[-1].package_id
         assert paged == whole
     assert database.read(packages.of_inventories, [], 0, 100) == []
+
+
+def test_a_licence_that_was_not_in_reach_before(database: Database) -> None:
+    plain = package("sed=1")
+    contents = (plain, dataclasses.replace(plain, licence="GPL-3+"), plain)
+    numbers = [
+        store_image(database, msgspec.structs.replace(inventory(each), digest=f"sha256:{at:064}"))
+        for at, each in enumerate(contents)
+    ]
+    for number in numbers:
+        (row,) = database.read(packages.of_inventories, [number], 0, 10)
+        assert row.licence == "GPL-3+"

@@ -16,6 +16,7 @@ import zstandard
 from customhouse.analysis import archives, inventory, saved
 from customhouse.analysis.layers import read_layer
 from customhouse.errors import Code, Failure
+from tests.analysis import tars
 from tests.faults.pushers import OS_RELEASE, dpkg_status
 from tests.support.images import Image, archive, descriptor, digest_of, make_image
 
@@ -282,3 +283,21 @@ def test_too_many_entries(
     monkeypatch.setattr(archives, "MAX_ENTRIES", 2)
     with pytest.raises(Failure, match="more than 2 entries"):
         only(stack, written(docker_save(image()), tmp_path / "x.tar"))
+
+
+@pytest.mark.parametrize("flag", [b"x", b"g", b"L", b"K"])
+@pytest.mark.parametrize("size", [archives.MAX_HEADER + 1, 8**11 - 1])
+def test_a_header_that_is_too_large(
+    stack: ExitStack, tmp_path: Path, flag: bytes, size: int
+) -> None:
+    """It says so of itself; reading it would take as much memory."""
+    (tmp_path / "x.tar").write_bytes(tars.header(b"x", size=size, flag=flag) + tars.END)
+    with pytest.raises(Failure, match="headers are too large"):
+        images(stack, tmp_path / "x.tar")
+
+
+def test_headers_that_are_too_large_together(stack: ExitStack, tmp_path: Path) -> None:
+    header = tars.pax(path=b"p/" * 2000) + tars.file("x")
+    (tmp_path / "x.tar").write_bytes(header * (archives.MAX_HEADERS // 4096 + 1) + tars.END)
+    with pytest.raises(Failure, match="headers are too large"):
+        images(stack, tmp_path / "x.tar")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from customhouse.analysis.archive import Limits
 from customhouse.analysis.compression import Compressed, decompress
-from customhouse.analysis.tarheader import normalize
+from customhouse.analysis.tarheader import BLOCK, normalize
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 20_000
 """Entries that an archive may have; each layer of an image is one to three."""
+
+MAX_HEADER = 16 * 1024
+"""Bytes of one pax header or long name; a path has at most 4,096."""
+
+MAX_HEADERS = 1024**2
+"""Bytes of all of these that do not fit into a block."""
 
 _MAX_HOPS = 4
 _SECONDS = 3600.0
@@ -45,6 +51,26 @@ class Section(io.RawIOBase):
         view[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+class _Headers:
+    """A file as `tarfile` looks at it, which reads headers of whatever size they state.
+
+    Its expressions also take the square of their time in Python before 3.11.10 (CVE-2024-6232).
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = MAX_HEADERS
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        """Read a header, of which tarfile asks for one at a time."""
+        if size > BLOCK:
+            self._left -= size
+            if size > MAX_HEADER or self._left < 0:
+                raise _corrupt("its headers are too large")
+        return self._file.read(size)
 
 
 class Folder:
@@ -78,7 +104,8 @@ class Archive:
             raise _corrupt(f"it is no tar archive ({error})") from error
 
     def _index(self) -> None:
-        with tarfile.open(fileobj=self._file, mode="r:") as archive:
+        headers = cast("BinaryIO", _Headers(self._file))
+        with tarfile.open(fileobj=headers, mode="r:") as archive:
             for count, member in enumerate(archive):
                 if count > MAX_ENTRIES:
                     raise _corrupt(f"it has more than {MAX_ENTRIES} entries")

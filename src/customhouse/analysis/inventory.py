@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from customhouse.analysis.compression import exceeded
-from customhouse.analysis.ecosystems import DATABASES, Package
+from customhouse.analysis.ecosystems import DATABASES, Package, dpkg
 from customhouse.analysis.layers import DatabaseReading, LayerReading, parents
 from customhouse.analysis.systems import FILES, System, recognise
 from customhouse.analysis.thirdparty import is_third_party
@@ -90,6 +90,7 @@ def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
     system = recognise(image.files())
     # Where no advisories are about the system, what its packages own is judged by itself.
     owned = image.owned(system.id) if system and system.ecosystem else frozenset()
+    licences = image.licences()
     found: dict[tuple[str, ...], InventoryPackage] = {}
     for path, database in databases:
         reader = database.reading.reader
@@ -98,6 +99,8 @@ def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
         for package in database.reading.packages:
             index = database.since[_identity(package)]
             key = (*_identity(package), reader)
+            if reader == dpkg.SCHEME and (licence := licences.get(package.name)):
+                package = replace(package, licence=licence)  # noqa: PLW2901  # the same with more
             if key not in found or index < found[key].layer_index:
                 found[key] = InventoryPackage(package, reader, path, digests[index], index)
     packages = tuple(package for _, package in sorted(found.items()))
@@ -160,6 +163,14 @@ class _Image:
             if name not in foreign
             for path in paths
         )
+
+    def licences(self) -> dict[str, str]:
+        """Give the licences of packages that other files than the system's databases state."""
+        return {
+            name: licence
+            for _, database in self.databases()
+            for name, licence in database.reading.licences.items()
+        }
 
     def files(self) -> dict[str, bytes]:
         """Give the contents of `systems.FILES`, links followed."""

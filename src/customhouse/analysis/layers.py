@@ -21,7 +21,7 @@ from customhouse.analysis.tarheader import normalize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READER_VERSION = 4
+READER_VERSION = 5
 """Goes up whenever the same layer gives another reading; readings of older versions are stale."""
 
 MAX_KEPT = 100_000
@@ -84,12 +84,14 @@ class DatabaseReading(msgspec.Struct, frozen=True):
         packages: the installed packages.
         unreadable: number of stanzas that were none.
         owned: files of packages by their names, as of `ecosystems.Listing`.
+        licences: of packages by their names, as of `ecosystems.Listing`.
     """
 
     reader: str
     packages: tuple[Package, ...]
     unreadable: int
     owned: Mapping[str, tuple[str, ...]] = {}
+    licences: Mapping[str, str] = {}
 
 
 class LayerReading(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,7 +253,9 @@ class _Layer:
         self._count(sum(len(path) for paths in listing.owned.values() for path in paths))
         if self._packages > MAX_KEPT:
             raise exceeded(f"it lists more than {MAX_KEPT} packages")
-        return DatabaseReading(database.name, listing.packages, listing.unreadable, listing.owned)
+        return DatabaseReading(
+            database.name, listing.packages, listing.unreadable, listing.owned, listing.licences
+        )
 
     def _keep(self, path: str) -> None:
         self._kept += 1

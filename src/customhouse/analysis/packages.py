@@ -230,7 +230,10 @@ def identity(package: Package, system: System | None) -> tuple[str, ...]:
 def _put_packages(
     tx: Transaction, packages: Mapping[tuple[str, ...], Package]
 ) -> dict[tuple[str, ...], int]:
-    """The numbers of package versions, those that were not there inserted."""
+    """The numbers of package versions, those that were not there inserted.
+
+    A licence is not always in reach, so those that were there without one get it.
+    """
     identities = list(packages)
     numbers: dict[tuple[str, ...], int] = {}
     for start in range(0, len(identities), _BATCH):
@@ -253,8 +256,20 @@ def _put_packages(
             ]
             if names:
                 tx.execute(insert(tx, PACKAGE_NAME).on_conflict_do_nothing(), names)
+        _state_licences(tx, {known[each]: packages[each].licence for each in batch})
         numbers |= known
     return numbers
+
+
+def _state_licences(tx: Transaction, licences: Mapping[int, str]) -> None:
+    """Give packages their licences, as far as they have none yet."""
+    stated = [number for number, licence in licences.items() if licence]
+    if not stated:
+        return
+    without = select(PACKAGE.c.id).where(PACKAGE.c.id.in_(stated), PACKAGE.c.licence == "")
+    for (number,) in tx.execute(without.order_by(PACKAGE.c.id)).all():
+        here = PACKAGE.c.id == number
+        tx.execute(update(PACKAGE).where(here).values(licence=licences[number]))
 
 
 def _numbers(tx: Transaction, identities: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], int]:

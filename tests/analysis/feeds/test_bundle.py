@@ -196,3 +196,11 @@ def test_a_swap_can_be_repeated_after_a_crash(tmp_path: Path, moment: str) -> No
     assert (root / "one" / "files" / "all.zip").read_bytes() == b"new"
     assert kept.names(root) == ["one"]
     assert [path.name for path in root.iterdir()] == ["one"]
+
+
+def test_contents_that_are_no_text(tmp_path: Path) -> None:
+    keep(tmp_path / "feeds", "one", CONTENTS)
+    content = written(tmp_path / "feeds", "one").replace(b'"one"', b'"on\xff"')
+    with pytest.raises(Failure) as caught:
+        unpacked(tmp_path / "it", content)
+    assert caught.value.code is Code.FEED_BUNDLE_INVALID

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,3 +123,13 @@ def test_real_files(shared_data: Path, name: str, day: str) -> None:
     ]
     assert found.rejected == 0
     assert len(lines) == (29 if "claircore" in name else 27 if "2025" in name else 2)
+
+
+def test_a_small_file_takes_little_memory() -> None:
+    packed = gzip.compress(HEAD + b"CVE-2024-1234,0.5,0.5\n")
+    tracemalloc.start()
+    try:
+        assert len(list(epss.scores(packed))) == 1
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()

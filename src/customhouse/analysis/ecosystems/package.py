@@ -40,7 +40,7 @@ class Package:
         arch: as the distribution spells it (`amd64`, `x86_64`, `all`), or empty.
         source: name of the source package (dpkg) or the origin (apk); `name` if not stated.
         source_version: version of the source package; `version` if not stated.
-        licence: as the database states it, or empty (dpkg does not).
+        licence: as the database states it, or empty; of dpkg's packages as their `copyright` does.
         maintainer: as the database states it, or empty.
         vendor: who built it, as rpm's database states it, or empty.
         module: the module and stream it was built for (rpm), such as `nodejs:12`, or empty.
@@ -77,11 +77,14 @@ class Listing:
         unreadable: number of stanzas that name no package or version that could be one.
         owned: for names of packages the paths of their files that could be, or hold, packages of
             a language (see `ownership`), as the database writes them but without leading slash.
+        licences: for names of packages of the system their licences, where another file than the
+            database states them.
     """
 
     packages: tuple[Package, ...]
     unreadable: int
     owned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    licences: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

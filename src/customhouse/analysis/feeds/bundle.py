@@ -17,6 +17,7 @@ import msgspec
 
 from customhouse.analysis import tarheader
 from customhouse.analysis.feeds import kept
+from customhouse.analysis.feeds.decoding import DAMAGE
 from customhouse.analysis.feeds.kept import Kept
 from customhouse.errors import Code, Failure
 
@@ -94,7 +95,7 @@ def unpack(path: Path, folder: Path) -> tuple[Kept, ...]:
             raise _invalid("its list of contents is too large")
         try:
             contents = msgspec.json.decode(_exactly(stream, size), type=Contents)
-        except msgspec.MsgspecError:
+        except DAMAGE:
             raise _invalid("its list of contents is not of the form that is known") from None
         _pad(stream, size)
         _check(contents)

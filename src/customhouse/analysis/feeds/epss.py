@@ -11,6 +11,7 @@ import io
 import re
 import zlib
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from customhouse.analysis.feeds.decoding import BYTE_ORDER_MARK
@@ -23,6 +24,7 @@ MAX_CONTENT: Final = 128 << 20
 """The most bytes, packed or not; a real file of 300,000 scores has 9 MB when unpacked."""
 
 _SAMPLE: Final = 4096
+_CHUNK: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 _HEAD: Final = re.compile(
     rb"(?:#[^\r\n]{0,1000}\r?\n)?cve,epss(,percentile)?[ \t]*(?:\r?\n|\Z)"
@@ -107,7 +109,10 @@ def scores(content: bytes) -> Scores:
 def _unpacked(content: bytes) -> bytes:
     if content.startswith(_GZIP):
         try:
-            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MAX_CONTENT + 1)
+            # In pieces, because reading takes the memory for all that is asked for.
+            file = gzip.GzipFile(fileobj=io.BytesIO(content))
+            pieces = iter(lambda: file.read(_CHUNK), b"")
+            content = b"".join(islice(pieces, MAX_CONTENT // _CHUNK + 1))
         except (OSError, EOFError, zlib.error):
             raise Failure(Code.FEED_INVALID, reason="its compression is damaged") from None
     if len(content) > MAX_CONTENT:

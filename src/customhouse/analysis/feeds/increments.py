@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from customhouse.analysis.feeds import kept
+from customhouse.analysis.feeds.decoding import DAMAGE
 from customhouse.analysis.feeds.document import MAX_DOCUMENT, SUFFIX
 from customhouse.analysis.feeds.download import MirrorError
 
@@ -101,7 +102,7 @@ def _records(run: Run, mirror: str, names: set[str]) -> dict[str, bytes] | None:
         try:
             if msgspec.json.decode(content, type=_Record).id != name:
                 raise MirrorError("it has another record than was asked for")
-        except msgspec.MsgspecError:
+        except DAMAGE:
             raise MirrorError("it has a record that cannot be read") from None
         found[name] = content
         size += len(content)

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from customhouse.analysis.feeds.decoding import DAMAGE
 from customhouse.errors import Code, Failure
 
 MANIFEST: Final = "manifest.json"
@@ -78,7 +79,7 @@ def read(root: Path, name: str) -> Kept | None:
     try:
         with (root / name / MANIFEST).open("rb") as file:
             return msgspec.json.decode(file.read(_MAX_MANIFEST), type=Kept)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *DAMAGE):
         return None
 
 
