@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, update
 
-from customhouse.analysis import advisories, images, limits, packages
+from customhouse.analysis import advisories, feed_states, images, limits, packages
 from customhouse.analysis.advisories import FEED
 from customhouse.analysis.ecosystems import Package
 from customhouse.analysis.images import Status
@@ -15,6 +15,7 @@ from customhouse.analysis.inventory import Inventory
 from customhouse.analysis.layers import READER_VERSION
 from customhouse.analysis.packages import INVENTORY
 from customhouse.analysis.systems import System
+from customhouse.database import now
 from tests.analysis.stored import advisory, affects, inventory, load, package
 
 if TYPE_CHECKING:
@@ -141,6 +142,13 @@ def test_feeds_that_are_old(database: Database) -> None:
         "feed older was last loaded 1,200 days ago: newer advisories are missing",
     ]
     assert len(said(database, found, max_age=9 * DAY)) == 1
+    # What the source confirmed since then is not old, whenever it was loaded; an old bundle is.
+    database.write(feed_states.succeed, "old", data_at=now())
+    database.write(feed_states.succeed, "fresh", data_at=now() - 30 * DAY)
+    assert said(database, found, max_age=7 * DAY) == [
+        "feed fresh was last loaded 30 days ago: newer advisories are missing",
+        "feed older was last loaded 1,200 days ago: newer advisories are missing",
+    ]
 
 
 def test_what_was_stored_before_is_completed(database: Database) -> None:

@@ -15,6 +15,8 @@ from customhouse.analysis.exploits import EPSS, KEV
 from customhouse.analysis.feeds import parse
 from customhouse.analysis.loading import Outcome, Plan
 from customhouse.errors import Code, Failure
+from customhouse.events import FindingsChanged
+from customhouse.workflows import outbox
 from tests.analysis.stored import advisory, affects, found_in, inventory, package, store_image
 
 if TYPE_CHECKING:
@@ -177,6 +179,22 @@ def test_matching_goes_on_where_it_was(database: Database, feed: Path) -> None:
     assert load(database, feed).changed == 0
     assert found(database, number) == []
     assert database.read(findings.last_change) == before + 5
+
+
+def test_what_changed_is_told_where_it_changed(database: Database, feed: Path) -> None:
+    """Also of a load that fails afterwards."""
+    image(database)
+    write(feed, *range(5))
+    load(database, feed)
+    write(feed, *range(5), fixed="1-1")
+    records = [
+        (parse(path.read_bytes()), advisories.fingerprint(path.read_bytes()))
+        for path in sorted(feed.iterdir())
+    ]
+    database.write(loading._put, "debian", records)
+    loading.match(database, "debian")
+    told = [each.event for each in database.read(outbox.waiting, 10)]
+    assert told == [FindingsChanged("debian", 0, 5), FindingsChanged("debian", 5, 10)]
 
 
 def secdb(fixes: dict[str, list[str]]) -> bytes:

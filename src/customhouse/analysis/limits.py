@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from customhouse.analysis import advisories, lifetimes
+from customhouse.analysis import advisories, feed_states, lifetimes
 from customhouse.analysis.advisories import FEED
 from customhouse.analysis.images import Status
 from customhouse.analysis.packages import INVENTORY_PACKAGE, PACKAGE
@@ -96,10 +96,16 @@ def _counts(tx: Transaction, inventories: Collection[int]) -> dict[str, int]:
 
 
 def _old_feeds(tx: Transaction, max_age: int) -> Iterator[str]:
-    moment = now()
     if not max_age:
         return
-    old = select(FEED.c.name, FEED.c.updated_at).where(FEED.c.updated_at < moment - max_age)
-    for name, updated_at in tx.execute(old.order_by(FEED.c.name)):
-        days = (moment - updated_at) // _DAY
-        yield f"feed {name} was last loaded {days:,} days ago: newer advisories are missing"
+    moment = now()
+    states = feed_states.states(tx)
+    for name, updated_at in tx.execute(
+        select(FEED.c.name, FEED.c.updated_at).order_by(FEED.c.name)
+    ):
+        # A source may have said since then that nothing has changed; a bundle may have been old.
+        state = states.get(name)
+        data_at = state.data_at if state and state.data_at else updated_at
+        if data_at < moment - max_age:
+            days = (moment - data_at) // _DAY
+            yield f"feed {name} was last loaded {days:,} days ago: newer advisories are missing"
