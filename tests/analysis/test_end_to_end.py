@@ -139,10 +139,16 @@ def test_the_life_of_a_vulnerability(
 def test_what_is_exploited_comes_first(
     server: CustomhouseServer, registry: Registry, cli: CommandLine, tmp_path: Path
 ) -> None:
-    image = make_image({"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": dpkg_status("tar=1")})
+    # Of a release that no other test is about: they share the server.
+    system = b'ID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'
+    image = make_image({"etc/os-release": system, "var/lib/dpkg/status": dpkg_status("tar=1")})
     registry.push("acme/exploited", image, "1")
     records = [
-        advisory(f"DSA-{n}", affects("tar", FROM_THE_FIRST), aliases=[f"CVE-2024-000{n}"])
+        advisory(
+            f"DSA-{n}",
+            affects("tar", FROM_THE_FIRST, ecosystem="Debian:13"),
+            aliases=[f"CVE-2024-000{n}"],
+        )
         for n in (1, 2, 3)
     ]
     cli("feeds", "import", feed(tmp_path, *records), "--name", "some")
