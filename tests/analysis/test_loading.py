@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
-from customhouse.analysis import advisories, findings, loading
+from customhouse.analysis import advisories, findings, imports, loading
 from customhouse.analysis.advisories import ADVISORY, AFFECTED, UNMATCHED
 from customhouse.analysis.exploits import EPSS, KEV
 from customhouse.analysis.feeds import parse
 from customhouse.analysis.loading import Outcome, Plan
 from customhouse.errors import Code, Failure
 from customhouse.events import FindingsChanged
-from customhouse.workflows import outbox
+from customhouse.workflows import operations, outbox
 from tests.analysis.stored import advisory, affects, found_in, inventory, package, store_image
 
 if TYPE_CHECKING:
@@ -295,3 +295,13 @@ def test_scores_and_exploits(database: Database, feed: Path) -> None:
     assert (outcome.read, outcome.rejected) == (1, 1)
     (row,) = database.read(lambda tx: tx.execute(select(KEV)).all())
     assert (row.cve, row.is_ransomware, row.action) == ("CVE-2024-1111", True, "a")
+
+
+def test_where_a_feed_is_fetched_from_is_told_without_what_is_secret(database: Database) -> None:
+    """From the moment that it is asked for; the worker knows all of it."""
+    uri = "https://ana:password-1@feeds.example.org/all.zip?key=password-2"
+    asked = database.write(imports.request, "1", Plan("some"), uri, uri, "user:ana")
+    assert asked == database.read(operations.get, "1")
+    assert "password" not in json.dumps(asked)
+    assert asked["metadata"]["source"] == "https://feeds.example.org/all.zip"
+    assert database.read(operations.metadata, "1")["_uri"] == uri

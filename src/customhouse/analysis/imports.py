@@ -46,7 +46,7 @@ def request(
     metadata = {
         **dataclasses.asdict(plan),
         "source": download.shown(source),
-        "uri": uri,
+        "_uri": uri,  # it may have a password in it
         "total": 0,
         "read": 0,
     }
@@ -95,7 +95,7 @@ class Importer:
         self._clean_up(identifier)
 
     def _fetch(self, identifier: str) -> None:
-        uri = self.database.read(operations.get, identifier)["metadata"]["uri"]
+        uri = self.database.read(operations.metadata, identifier)["_uri"]
         if not uri:
             return
         if self.is_offline:
@@ -135,11 +135,11 @@ def _plan(metadata: dict[str, Any]) -> Plan:
 
 
 def _end_badly(tx: Transaction, identifier: str, message: str) -> None:
-    operations.progress(tx, identifier, uri="")
+    operations.progress(tx, identifier, _uri="")
     operations.fail(tx, identifier, message)
 
 
 def _succeed(tx: Transaction, identifier: str, metadata: dict[str, Any], outcome: Outcome) -> None:
     loading.conclude(tx, metadata["feed"], metadata["source"], outcome)
-    operations.progress(tx, identifier, read=outcome.read, total=outcome.read, uri="")
+    operations.progress(tx, identifier, read=outcome.read, total=outcome.read, _uri="")
     operations.succeed(tx, identifier, outcome.to_json())

@@ -74,15 +74,16 @@ def fail(tx: Transaction, identifier: str, message: str) -> None:
 
 
 def get(tx: Transaction, identifier: str) -> dict[str, Any]:
-    """An operation in Google's form.
+    """An operation in Google's form, as anybody who may see it does.
 
     Raises:
         Failure: OPERATION_UNKNOWN.
     """
     row = _row(tx, identifier)
+    told = {name: value for name, value in row["metadata"].items() if not name.startswith("_")}
     document: dict[str, Any] = {
         "name": f"operations/{identifier}",
-        "metadata": row["metadata"],
+        "metadata": told,
         "done": row["done"],
     }
     if row["error"] is not None:
@@ -90,6 +91,16 @@ def get(tx: Transaction, identifier: str) -> dict[str, Any]:
     elif row["response"] is not None:
         document["response"] = row["response"]
     return document
+
+
+def metadata(tx: Transaction, identifier: str) -> dict[str, Any]:
+    """All that is known of what was asked for: what begins with an underscore is told to nobody.
+
+    Raises:
+        Failure: OPERATION_UNKNOWN.
+    """
+    known: dict[str, Any] = _row(tx, identifier)["metadata"]
+    return known
 
 
 def _row(tx: Transaction, identifier: str) -> dict[str, Any]:
