@@ -80,6 +80,8 @@ def store(database: Database, *records: tuple[Advisory, bytes], feed: str = "tes
     database.write(put)
     while database.write(findings.match_changed, feed, 2):
         pass
+    there = database.read(advisories.contents, feed)
+    database.write(advisories.note_import, feed, feed, there, rejected=0, skipped=0)
     return len({advisory.id for advisory, _ in records})
 
 

@@ -244,7 +244,8 @@ def test_feeds_are_counted(database: Database) -> None:
         feed="alpine",
     )
     for name in ("test", "alpine", "test"):
-        database.write(advisories.note_import, name, f"{name}.zip", rejected=1, skipped=2)
+        there = database.read(advisories.contents, name)
+        database.write(advisories.note_import, name, f"{name}.zip", there, rejected=1, skipped=2)
     shown = database.read(advisories.feeds)
     assert [(each["name"], each["advisories"], each["ranges"]) for each in shown] == [
         ("alpine", 1, 1),

@@ -127,7 +127,8 @@ def test_no_package_database(database: Database) -> None:
 def test_feeds_that_are_old(database: Database) -> None:
     load(database, advisory("DSA-1", affects("a", FROM_THE_FIRST, ecosystem="Debian:99")))
     for name in ("fresh", "old", "older"):
-        database.write(advisories.note_import, name, name, rejected=0, skipped=0)
+        there = database.read(advisories.contents, name)
+        database.write(advisories.note_import, name, name, there, rejected=0, skipped=0)
 
     def age(tx: Transaction, name: str, days: int) -> None:
         moment = FEED.c.updated_at - days * DAY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -99,7 +99,9 @@ AFFECTED = Table(
     Column("status", Text, nullable=False),
     # Between blanks, as in " x86_64 aarch64 "; NULL for all.
     Column("arches", Text),
-    Index("ix_affected_package", "ecosystem", "name"),
+    # A record names a package in several releases. With the name first these lie in one page, which
+    # is what takes the time when a feed is loaded.
+    Index("ix_affected_package", "name", "ecosystem"),
 )
 
 # Vulnerabilities whose ranges changed since they were joined with packages.
@@ -153,6 +155,16 @@ def numbers(tx: Transaction, feed: str, names: Collection[str]) -> dict[str, int
         )
         found |= dict(rows.all())
     return found
+
+
+def marks(tx: Transaction, feed: str, names: Collection[str]) -> dict[str, bytes]:
+    """The fingerprints of those of a feed's advisories that are there, by name."""
+    rows = tx.execute(
+        select(ADVISORY.c.name, ADVISORY.c.fingerprint).where(
+            ADVISORY.c.feed == feed, ADVISORY.c.name.in_(names)
+        )
+    )
+    return dict(rows.all())
 
 
 def put(tx: Transaction, feed: str, records: Sequence[tuple[Advisory, bytes]]) -> dict[int, int]:
@@ -215,11 +227,7 @@ def put(tx: Transaction, feed: str, records: Sequence[tuple[Advisory, bytes]]) -
             for item in sorted(advisory.affected, key=_fixed)
         ],
     )
-    waiting = {each for listed in about for each in listed}
-    tx.execute(
-        insert(tx, UNMATCHED).on_conflict_do_nothing(),
-        [{"vulnerability_id": each} for each in waiting],
-    )
+    _await_matching(tx, [there[advisory.id] for advisory in found])
     return merged
 
 
@@ -243,13 +251,18 @@ def drop(tx: Transaction, advisory_ids: Sequence[int]) -> None:
 
 def _forget(tx: Transaction, advisory_ids: Sequence[int]) -> None:
     """Delete what advisories are about; it waits to be matched."""
+    _await_matching(tx, advisory_ids)
     link = ADVISORY_VULNERABILITY
-    here = link.c.advisory_id.in_(advisory_ids)
-    was = select(link.c.vulnerability_id).where(here).distinct()
-    statement = insert(tx, UNMATCHED).from_select(["vulnerability_id"], was)
-    tx.execute(statement.on_conflict_do_nothing())
-    tx.execute(delete(link).where(here))
+    tx.execute(delete(link).where(link.c.advisory_id.in_(advisory_ids)))
     tx.execute(delete(AFFECTED).where(AFFECTED.c.advisory_id.in_(advisory_ids)))
+
+
+def _await_matching(tx: Transaction, advisory_ids: Sequence[int]) -> None:
+    """Let the vulnerabilities that advisories are about wait to be matched."""
+    link = ADVISORY_VULNERABILITY
+    these = select(link.c.vulnerability_id).where(link.c.advisory_id.in_(advisory_ids)).distinct()
+    statement = insert(tx, UNMATCHED).from_select(["vulnerability_id"], these)
+    tx.execute(statement.on_conflict_do_nothing())
 
 
 def _merge(tx: Transaction, old: int, new: int) -> None:
@@ -324,9 +337,17 @@ def _microseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
 
 
-def note_import(tx: Transaction, feed: str, source: str, *, rejected: int, skipped: int) -> None:
-    """Note that a feed was imported, and how much of it is there."""
-    advisories = select(func.count()).where(ADVISORY.c.feed == feed)
+class Contents(NamedTuple):
+    """What there is of a feed: how many advisories and ranges, and about which ecosystems."""
+
+    advisories: int
+    ranges: int
+    ecosystems: list[str]
+
+
+def contents(tx: Transaction, feed: str) -> Contents:
+    """Count what there is of a feed. It takes a second for a million ranges."""
+    total = tx.execute(select(func.count()).where(ADVISORY.c.feed == feed)).scalar_one()
     ranges = tx.execute(
         select(AFFECTED.c.ecosystem, func.count())
         .select_from(ADVISORY.join(AFFECTED))
@@ -334,15 +355,24 @@ def note_import(tx: Transaction, feed: str, source: str, *, rejected: int, skipp
         .group_by(AFFECTED.c.ecosystem)
         .order_by(AFFECTED.c.ecosystem)
     ).all()
+    return Contents(
+        total, sum(count for _, count in ranges), [ecosystem for ecosystem, _ in ranges]
+    )
+
+
+def note_import(
+    tx: Transaction, feed: str, source: str, there: Contents, *, rejected: int, skipped: int
+) -> None:
+    """Note that a feed was imported, and how much of it is there."""
     values = {
         "name": feed,
         "source": source,
         "updated_at": now(),
         "rejected": rejected,
         "skipped": skipped,
-        "advisories": tx.execute(advisories).scalar_one(),
-        "ranges": sum(count for _, count in ranges),
-        "ecosystems": msgspec.json.encode([ecosystem for ecosystem, _ in ranges]).decode(),
+        "advisories": there.advisories,
+        "ranges": there.ranges,
+        "ecosystems": msgspec.json.encode(there.ecosystems).decode(),
     }
     upsert(tx, FEED, ["name"], [values])
 
@@ -354,6 +384,7 @@ def feeds(tx: Transaction) -> list[dict[str, Any]]:
 
 
 def has_ecosystem(tx: Transaction, ecosystem: str) -> bool:
-    """Whether there is any advisory for a release."""
-    found = tx.execute(select(AFFECTED.c.id).where(AFFECTED.c.ecosystem == ecosystem).limit(1))
-    return found.first() is not None
+    """Whether there is any advisory for a release, in a feed that was imported to its end."""
+    return any(
+        ecosystem in msgspec.json.decode(each) for each in tx.scalars(select(FEED.c.ecosystems))
+    )

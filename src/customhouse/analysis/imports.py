@@ -116,7 +116,8 @@ class Importer:
             self.database.write(operations.progress, identifier, read=read, total=total)
 
         outcome = loading.load(self.database, self.folder / identifier, _plan(metadata), progress)
-        self.database.write(_succeed, identifier, metadata, outcome)
+        loading.conclude(self.database, metadata["feed"], metadata["source"], outcome)
+        self.database.write(_succeed, identifier, outcome)
 
     def _fail(self, identifier: str, message: str) -> None:
         self.database.write(_end_badly, identifier, message)
@@ -139,7 +140,6 @@ def _end_badly(tx: Transaction, identifier: str, message: str) -> None:
     operations.fail(tx, identifier, message)
 
 
-def _succeed(tx: Transaction, identifier: str, metadata: dict[str, Any], outcome: Outcome) -> None:
-    loading.conclude(tx, metadata["feed"], metadata["source"], outcome)
+def _succeed(tx: Transaction, identifier: str, outcome: Outcome) -> None:
     operations.progress(tx, identifier, read=outcome.read, total=outcome.read, _uri="")
     operations.succeed(tx, identifier, outcome.to_json())

@@ -164,19 +164,23 @@ def _load_advisories(
     outcome: Outcome,
     progress: Callable[[int, int], None],
 ) -> None:
-    reader = _Reader(database.read(advisories.known, plan.feed), outcome, progress)
+    known = database.read(advisories.known, plan.feed) if plan.is_whole else {}
+    reader = _Reader(known, outcome, progress)
     if form is Form.DOCUMENTS:
         reader.total = survey(path).total
         changed = reader.changed(documents(path))
     else:
         changed = reader.changed(forms.collected(path, form, plan.ecosystem))
     progress(0, reader.total)
-    if not reader.known:
+    if not plan.is_whole:
+        changed = _unlike(database, plan.feed, changed)
+    changed = _counted(changed, outcome)
+    if not known:
         _store(database, plan.feed, changed)
         match(database, plan.feed)
         return
     with _spooled(changed) as records:
-        gone = _gone(database, plan, reader) if plan.is_whole and outcome.read else []
+        gone = _gone(database, plan, reader) if outcome.read else []
         _store(database, plan.feed, records)
     outcome.removed = len(gone)
     batches = [gone[n : n + _BATCH_RECORDS] for n in range(0, len(gone), _BATCH_RECORDS)]
@@ -213,10 +217,17 @@ def match(database: Database, feed: str) -> None:
         pass
 
 
-def conclude(tx: Transaction, feed: str, source: str, outcome: Outcome) -> None:
-    """Note that a feed was loaded, and from where."""
+def conclude(database: Database, feed: str, source: str, outcome: Outcome) -> None:
+    """Note that a feed was loaded, from where, and what there is of it now."""
+    there = database.read(advisories.contents, feed)
+    database.write(_conclude, feed, source, outcome, there)
+
+
+def _conclude(
+    tx: Transaction, feed: str, source: str, outcome: Outcome, there: advisories.Contents
+) -> None:
     skipped = sum(outcome.skipped.values())
-    advisories.note_import(tx, feed, source, rejected=outcome.rejected, skipped=skipped)
+    advisories.note_import(tx, feed, source, there, rejected=outcome.rejected, skipped=skipped)
     if outcome.changed or outcome.removed:
         outbox.append(tx, AdvisoriesChanged(feed, outcome.changed))
 
@@ -268,7 +279,6 @@ class _Reader:
                 if advisory is None:
                     continue
                 self.names.add(advisory.id)
-                self.outcome.take(advisory)
                 yield advisory, mark
             self.outcome.read += 1
             if self.outcome.read % _TOLD_RECORDS == 0:
@@ -287,16 +297,40 @@ class _Reader:
         self.outcome.reject(name, reason)
 
 
+def _unlike(database: Database, feed: str, records: Iterable[Record]) -> Iterator[Record]:
+    """Leave out what is there as it is, looking for no more than these records.
+
+    A feed's increment is a few of hundreds of thousands.
+    """
+    for batch in _batches(records):
+        there = database.read(advisories.marks, feed, [advisory.id for advisory, _ in batch])
+        for advisory, mark in batch:
+            if there.get(advisory.id) != mark:
+                yield advisory, mark
+
+
+def _counted(records: Iterable[Record], outcome: Outcome) -> Iterator[Record]:
+    for advisory, mark in records:
+        outcome.take(advisory)
+        yield advisory, mark
+
+
 def _store(database: Database, feed: str, records: Iterable[Record]) -> None:
+    for batch in _batches(records):
+        database.write(_put, feed, batch)
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
     batch: list[Record] = []
     size = 0
     for advisory, mark in records:
         batch.append((advisory, mark))
         size += len(advisory.details) + 200 * len(advisory.affected)
         if len(batch) >= _BATCH_RECORDS or size > _BATCH_BYTES:
-            database.write(_put, feed, batch)
+            yield batch
             batch, size = [], 0
-    database.write(_put, feed, batch)
+    if batch:
+        yield batch
 
 
 def _put(tx: Transaction, feed: str, batch: list[Record]) -> None:

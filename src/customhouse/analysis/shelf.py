@@ -104,7 +104,7 @@ def load(
         ecosystem=known.ecosystem,
     )
     outcome = loading.load(database, kept.content(folder), plan, progress)
-    database.write(loading.conclude, known.name, known.source, outcome)
+    loading.conclude(database, known.name, known.source, outcome)
     return outcome.to_json()
 
 

@@ -56,17 +56,18 @@ class Identified(NamedTuple):
 
 def names(advisory: Advisory) -> list[tuple[str, ...]]:
     """The names of each vulnerability that an advisory is about, the one it is called by first."""
+    cves = advisory.cves
+    if len(cves) > 1:
+        return [(cve,) for cve in cves]
+    is_same = _is_of_database(advisory.id)
+    if cves and not is_same:
+        return [cves]
     same = sorted(
         (name for name in (advisory.id, *advisory.aliases) if _is_of_database(name)),
         key=lambda name: (not is_cve(name), not name.startswith("GHSA-"), name),
     )
-    cves = advisory.cves
-    if len(cves) > 1:
-        return [(cve,) for cve in cves]
-    if _is_of_database(advisory.id):
+    if is_same:
         return [tuple(dict.fromkeys((*cves, *same)))]
-    if cves:
-        return [cves]
     return [(name,) for name in same] or [(advisory.id,)]
 
 

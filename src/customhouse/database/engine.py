@@ -22,6 +22,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _BUSY_SECONDS = 30
+_CACHE = 2 << 20  # bytes a connection
+_WRITER_CACHE = 32 << 20  # each insert goes to some place in each index
 _ATTEMPTS = 5
 # PostgreSQL: serialization_failure, deadlock_detected.
 _RETRIED = {"40001", "40P01"}
@@ -39,7 +41,7 @@ class Database:
         self.url = sa.make_url(url)
         if self.is_sqlite:
             self.readers = _sqlite_engine(self.url, "BEGIN")
-            self.writers = _sqlite_engine(self.url, "BEGIN IMMEDIATE")
+            self.writers = _sqlite_engine(self.url, "BEGIN IMMEDIATE", _WRITER_CACHE)
             self.newest = _sqlite_engine(self.url, None)
         else:
             self.writers = sa.create_engine(
@@ -103,7 +105,7 @@ def is_disk_full(error: DBAPIError) -> bool:
     return code == "SQLITE_FULL" or getattr(error.orig, "sqlstate", "") == "53100"
 
 
-def _sqlite_engine(url: sa.URL, begin: str | None) -> sa.Engine:
+def _sqlite_engine(url: sa.URL, begin: str | None, cache: int = _CACHE) -> sa.Engine:
     # The driver's own transaction control is off: it begins late and never IMMEDIATE, and a
     # transaction that turns from reading to writing half-way fails instead of waiting.
     engine = sa.create_engine(
@@ -117,6 +119,7 @@ def _sqlite_engine(url: sa.URL, begin: str | None) -> sa.Engine:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.execute(f"PRAGMA cache_size=-{cache >> 10}")
         cursor.execute("PRAGMA journal_size_limit=67108864")
         cursor.close()
 

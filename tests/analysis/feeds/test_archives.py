@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ONE = encoded(id="ONE-1")
 TWO = encoded(id="TWO-2")
 
+_ANOTHER = "it is damaged: its length or its checksum is another"
+_ELSEWHERE = "it is damaged: it is not where the directory says"
+
 
 def archive(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
@@ -57,6 +60,31 @@ def test_members_in_their_order(tmp_path: Path, method: int, name: str) -> None:
     assert survey(path) == Survey(total=2, ignored=2)
 
 
+def test_what_is_before_and_after_a_zip(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as out:
+        out.writestr("1.json", ONE)
+        out.comment = b"a comment"
+    assert read(feed(tmp_path, b"something else" + buffer.getvalue(), "all.zip")) == ["ONE-1"]
+
+
+def test_large_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    content = archive(("1.json", ONE), ("2.json", TWO), ("3.json", ONE))
+    assert b"PK\x06\x06" in content
+    assert read(feed(tmp_path, b"x" + content, "all.zip")) == ["ONE-1", "TWO-2", "ONE-1"]
+
+
+def test_a_long_extra_field(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as out:
+        member = zipfile.ZipInfo("1.json")
+        member.extra = struct.pack("<HH", 0x7777, 500) + bytes(500)
+        out.writestr(member, ONE)
+    assert read(feed(tmp_path, buffer.getvalue())) == ["ONE-1"]
+
+
 def test_names_are_nothing_but_names(tmp_path: Path) -> None:
     names = ["../../evil.json", "/abs.json", "C:\\x.json", "a\x1bb.json", "x" * 5000 + ".json"]
     found = read(feed(tmp_path, archive(*((name, b"{}") for name in names))))
@@ -70,7 +98,7 @@ def test_a_bad_member_does_not_stop_the_feed(tmp_path: Path) -> None:
     content[content.index(b"TWO-2")] ^= 1
     found = read(feed(tmp_path, bytes(content)))
     assert [each for each in found if isinstance(each, str)] == ["ONE-1", "ONE-1"]
-    assert found[1] == ("2.json", "it is damaged: Bad CRC-32 for file '2.json'")
+    assert found[1] == ("2.json", _ANOTHER)
 
 
 @pytest.mark.parametrize(
@@ -83,16 +111,13 @@ def test_a_bad_member_does_not_stop_the_feed(tmp_path: Path) -> None:
         (20, struct.pack("<I", MAX_DOCUMENT + 1), TOO_LARGE),
         (24, struct.pack("<I", MAX_DOCUMENT + 1), TOO_LARGE),
         (24, struct.pack("<I", MAX_DOCUMENT), "it unpacks to more than 250 times its size"),
-        (24, struct.pack("<I", 10), "it is damaged: Bad CRC-32 for file '1.json'"),
+        (24, struct.pack("<I", 10), _ANOTHER),
         (20, struct.pack("<I", 5), "it is damaged: "),
-        (42, struct.pack("<I", 9), "it is damaged: Bad magic number for file header"),
+        (42, struct.pack("<I", 9), _ELSEWHERE),
         (42, struct.pack("<I", 1 << 30), "it is damaged: "),
-        (
-            8,
-            struct.pack("<H", 1 << 5),
-            "it cannot be unpacked: compressed patched data (flag bit 5)",
-        ),
-        (46, b"9", "it is damaged: File name in directory '9.json' and header b'1.json' differ."),
+        (8, struct.pack("<H", 1 << 5), "its compression method 8 is not supported"),
+        (8, struct.pack("<H", 1 << 6), "it is encrypted"),
+        (46, b"9", _ELSEWHERE),
     ],
 )
 def test_a_member_that_is_not_what_it_says(

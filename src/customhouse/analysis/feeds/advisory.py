@@ -20,7 +20,7 @@ NOT_AFFECTED: Final = "not affected"
 """The status of a range without a version: the package never had the vulnerability."""
 
 
-class Affected(msgspec.Struct, frozen=True):
+class Affected(msgspec.Struct, frozen=True, gc=False):
     """One half-open range of affected versions of one package.
 
     A package is affected when its version key lies in it: `introduced <= key < fixed`, compared
@@ -62,7 +62,7 @@ def never(ecosystem: str, name: str) -> Affected:
     return Affected(ecosystem, name, UNFIXED, UNFIXED, "", status=NOT_AFFECTED)
 
 
-class Reference(msgspec.Struct, frozen=True):
+class Reference(msgspec.Struct, frozen=True, gc=False):
     """A link to more about a vulnerability.
 
     Attributes:
@@ -74,7 +74,7 @@ class Reference(msgspec.Struct, frozen=True):
     url: str
 
 
-class Omission(msgspec.Struct, frozen=True):
+class Omission(msgspec.Struct, frozen=True, gc=False):
     """Parts of a record that are left out for one reason.
 
     Attributes:
@@ -90,7 +90,7 @@ class Omission(msgspec.Struct, frozen=True):
     example: str = ""
 
 
-class Advisory(msgspec.Struct, frozen=True, kw_only=True):
+class Advisory(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One record of a feed.
 
     Attributes:

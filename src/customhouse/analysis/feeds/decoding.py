@@ -41,9 +41,9 @@ def decode(decoder: Decoder[_T], document: bytes) -> _T:
     if len(document) > MAX_DOCUMENT:
         raise malformed(TOO_LARGE)
     # Counted before decoding: these bytes occur in texts too, so the bounds are generous.
-    if document.count(b"{") > MAX_OBJECTS:
+    if len(document) > MAX_OBJECTS and document.count(b"{") > MAX_OBJECTS:
         raise malformed(f"it has more than {MAX_OBJECTS} objects")
-    if document.count(b",") > MAX_ITEMS:
+    if len(document) > MAX_ITEMS and document.count(b",") > MAX_ITEMS:
         raise malformed(f"it has more than {MAX_ITEMS} items")
     return decoded(decoder, document.removeprefix(BYTE_ORDER_MARK))
 

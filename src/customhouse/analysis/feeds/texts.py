@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -40,12 +39,12 @@ class Tally:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: dict[tuple[str, str], int] = {}
         self._examples: dict[tuple[str, str], str] = {}
 
     def add(self, ecosystem: str, reason: str, example: str = "") -> None:
         """Count one more; the example of the first is kept."""
-        self._counts[ecosystem, reason] += 1
+        self._counts[ecosystem, reason] = self._counts.get((ecosystem, reason), 0) + 1
         self._examples.setdefault((ecosystem, reason), shown(example))
 
     def omissions(self) -> tuple[Omission, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 from customhouse.analysis.feeds import load, osv
 from customhouse.analysis.feeds.advisory import Advisory
-from customhouse.analysis.feeds.osv.rpm_names import ecosystem_of, module_of, named
+from customhouse.analysis.feeds.osv.rpm_names import ecosystem_of, is_source, module_of, named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,21 +49,34 @@ def test_modules(summary: str, module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ecosystem", "fixed", "module", "expected"),
+    ("is_source", "fixed", "module", "expected"),
     [
-        ("AlmaLinux:8", "1-1.el8", "", "npm"),
-        ("AlmaLinux:8", "1-1.el8", "nodejs:14", "npm"),
-        ("AlmaLinux:8", "1-1.module_el8.6.0+1", "nodejs:14", "nodejs:14::npm"),
-        ("AlmaLinux:8", "1-1.module_el8.6.0+1", "", None),
-        ("AlmaLinux:8", None, "nodejs:14", "npm"),
-        ("Rocky Linux:8", "1-1.el8", "", "src:npm"),
-        ("Rocky Linux:8", "1-1.module+el8.3.0+74", "nodejs:14", "nodejs:14::src:npm"),
-        ("SUSE:Linux Enterprise Server 15 SP5", "1-1", "", "src:npm"),
-        ("Debian:12", "1-1.module", "", "npm"),
+        (False, "1-1.el8", "", "npm"),
+        (False, "1-1.el8", "nodejs:14", "npm"),
+        (False, "1-1.module_el8.6.0+1", "nodejs:14", "nodejs:14::npm"),
+        (False, "1-1.module_el8.6.0+1", "", None),
+        (False, None, "nodejs:14", "npm"),
+        (True, "1-1.el8", "", "src:npm"),
+        (True, "1-1.module+el8.3.0+74", "nodejs:14", "nodejs:14::src:npm"),
+        (True, "1-1.module+el8.3.0+74", "", None),
     ],
 )
-def test_names(ecosystem: str, fixed: str | None, module: str, expected: str | None) -> None:
-    assert named(ecosystem, "npm", fixed, module) == expected
+def test_names(*, is_source: bool, fixed: str | None, module: str, expected: str | None) -> None:
+    assert named("npm", is_source=is_source, fixed=fixed, summary=module) == expected
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "expected"),
+    [
+        ("AlmaLinux:8", False),
+        ("Red Hat:9", False),
+        ("Rocky Linux:8", True),
+        ("SUSE:Linux Enterprise Server 15 SP5", True),
+        ("openSUSE:Leap 15.5", True),
+    ],
+)
+def test_sources(*, ecosystem: str, expected: bool) -> None:
+    assert is_source(ecosystem) is expected
 
 
 def test_all_of_almalinux(shared_data: Path) -> None:

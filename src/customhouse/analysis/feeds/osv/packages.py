@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from customhouse.analysis.ecosystems import canonical, scheme_of
+from customhouse.analysis.ecosystems import canonical, rpm, scheme_of
 from customhouse.analysis.feeds.advisory import Affected, Omission
 from customhouse.analysis.feeds.decoding import malformed
 from customhouse.analysis.feeds.document import shown
@@ -73,15 +73,16 @@ def read_packages(entries: Iterable[Entry], summary: str = "") -> Packages:
             skipped.add("", "no package is named")
             continue
         name = entry.package.name
-        ecosystem, scheme, reason = _home(entry.package.ecosystem[: _MAX_ECOSYSTEM + 1])
-        if scheme is None:
-            skipped.add(ecosystem, reason)
+        home = _home(entry.package.ecosystem[: _MAX_ECOSYSTEM + 1])
+        ecosystem = home.ecosystem
+        if home.scheme is None:
+            skipped.add(ecosystem, home.reason)
             continue
         if not (0 < len(name) <= _MAX_NAME and name.isprintable()):
             rejected.add(ecosystem, "not the name of a package", shown(name))
             continue
         name = canonical(ecosystem, name)
-        found = _intervals(entry, scheme, ecosystem, rejected)
+        found = _intervals(entry, home, rejected)
         if found is None:
             skipped.add(ecosystem, "no versions are named")
             continue
@@ -89,62 +90,79 @@ def read_packages(entries: Iterable[Entry], summary: str = "") -> Packages:
             raise malformed(f"it has more than {MAX_RANGES} ranges")
         worst, source = ratings.of_package(entry, ecosystem)
         status = ratings.status(entry)
-        names = [rpm_names.named(ecosystem, name, each.fixed_version, summary) for each in found]
-        if None in names:
-            skipped.add(ecosystem, "built for a module that is not named", shown(name))
-        rows += (
-            Affected(
-                ecosystem=ecosystem,
-                name=known,
-                introduced=each.introduced,
-                fixed=each.fixed,
-                introduced_version=each.introduced_version,
-                fixed_version=each.fixed_version,
-                severity=worst,
-                severity_source=source,
-                status="" if each.fixed_version else status,
+        for each in found:
+            known: str | None = name
+            if home.scheme == rpm.SCHEME:
+                known = rpm_names.named(
+                    name, is_source=home.is_source, fixed=each.fixed_version, summary=summary
+                )
+            if known is None:
+                skipped.add(ecosystem, "built for a module that is not named", shown(name))
+                continue
+            rows.append(
+                Affected(
+                    ecosystem=ecosystem,
+                    name=known,
+                    introduced=each.introduced,
+                    fixed=each.fixed,
+                    introduced_version=each.introduced_version,
+                    fixed_version=each.fixed_version,
+                    severity=worst,
+                    severity_source=source,
+                    status="" if each.fixed_version else status,
+                )
             )
-            for each, known in zip(found, names, strict=True)
-            if known is not None
-        )
-    distinct = dict.fromkeys(rows) if len(rows) > 1 else rows
-    return Packages(tuple(distinct), skipped.omissions(), rejected.omissions())
+    # Comparing whole rows costs more than making them, and few records name a package twice.
+    if len({(row.ecosystem, row.name) for row in rows}) < len(rows):
+        rows = list(dict.fromkeys(rows))
+    return Packages(tuple(rows), skipped.omissions(), rejected.omissions())
+
+
+class _Home(NamedTuple):
+    """An ecosystem as it is written here, its scheme, and if that is None why."""
+
+    ecosystem: str
+    scheme: str | None
+    reason: str
+    is_source: bool
 
 
 @lru_cache(maxsize=_CACHED_ECOSYSTEMS)
-def _home(ecosystem: str) -> tuple[str, str | None, str]:
-    """The ecosystem as it is written here, its scheme, and if that is None why.
+def _home(ecosystem: str) -> _Home:
+    """What is known of an ecosystem.
 
     Ubuntu's releases of an April of an even year, which have long-term support, are written with
     `:LTS` as the schema wants it, whether the feed does so or not.
     """
     if len(ecosystem) > _MAX_ECOSYSTEM or not ecosystem.isprintable():
-        return shown(ecosystem), None, "not the name of an ecosystem"
+        return _Home(shown(ecosystem), None, "not the name of an ecosystem", is_source=False)
     if ecosystem in _RELEASED:
-        return ecosystem, None, "no release is named"
+        return _Home(ecosystem, None, "no release is named", is_source=False)
     scheme = scheme_of(ecosystem)
     if scheme is None:
-        return ecosystem, None, "the ecosystem is not supported"
+        return _Home(ecosystem, None, "the ecosystem is not supported", is_source=False)
     if _LONG_TERM(ecosystem):
         ecosystem = f"{ecosystem}:LTS"
-    return rpm_names.ecosystem_of(ecosystem), scheme, ""
+    ecosystem = rpm_names.ecosystem_of(ecosystem)
+    return _Home(ecosystem, scheme, "", rpm_names.is_source(ecosystem))
 
 
-def _intervals(entry: Entry, scheme: str, ecosystem: str, rejected: Tally) -> list[Interval] | None:
+def _intervals(entry: Entry, home: _Home, rejected: Tally) -> list[Interval] | None:
     """None if the entry has neither ranges that are ordered nor versions."""
+    scheme = home.scheme or ""
     found: list[Interval] = []
     has_ranges = is_read = False
     for each in entry.ranges or ():
         if each.type in _ORDERED:
             has_ranges = True
             events = each.events or []
-            if rpm_names.is_source(ecosystem):
+            if home.is_source:
                 events = rpm_names.without_epochs(events)
             try:
                 found += intervals(scheme, events)
                 is_read = True
             except Failure as failure:
-                rejected.add(ecosystem, _REASONS[failure.code], failure.message)
+                rejected.add(home.ecosystem, _REASONS[failure.code], failure.message)
     if is_read:
         return found
     listed = versions(entry)
@@ -154,5 +172,5 @@ def _intervals(entry: Entry, scheme: str, ecosystem: str, rejected: Tally) -> li
         try:
             found.append(exactly(scheme, version))
         except Failure as failure:
-            rejected.add(ecosystem, _REASONS[failure.code], failure.message)
+            rejected.add(home.ecosystem, _REASONS[failure.code], failure.message)
     return found if listed or has_ranges else None

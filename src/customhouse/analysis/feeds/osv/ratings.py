@@ -60,7 +60,10 @@ def of_package(entry: Entry, ecosystem: str) -> tuple[Severity, str]:
         entry: what the record says about the package.
         ecosystem: the package's.
     """
-    own = entry.ecosystem_specific or _NOTHING
+    own = entry.ecosystem_specific
+    if own is None and not entry.severity:
+        return _UNRATED
+    own = own or _NOTHING
     rated = None
     if ecosystem.startswith("Debian:"):
         rated = _rated("Debian urgency", own.urgency)

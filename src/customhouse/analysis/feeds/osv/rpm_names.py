@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from customhouse.analysis.ecosystems import rpm, scheme_of
+from customhouse.analysis.ecosystems import rpm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,21 +53,19 @@ def without_epochs(events: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
     return [{kind: rpm.without_epoch(version) for kind, version in each.items()} for each in events]
 
 
-def named(ecosystem: str, name: str, fixed: str | None, summary: str) -> str | None:
-    """Name what a range is about, in the form of `feeds.Affected`.
+def named(name: str, *, is_source: bool, fixed: str | None, summary: str) -> str | None:
+    """Name what a range in an ecosystem of rpm is about, in the form of `feeds.Affected`.
 
     Args:
-        ecosystem: the ecosystem.
         name: as the record has it.
+        is_source: whether that is a source package's.
         fixed: the version that brings the fix.
         summary: of the record, which tells the module that it is about.
 
     Returns:
         The name; None if the fix was built for a module that is not named.
     """
-    if scheme_of(ecosystem) != rpm.SCHEME:
-        return name
-    if is_source(ecosystem):
+    if is_source:
         name = f"{rpm.SOURCE}{name}"
     if fixed is None or ".module" not in fixed:
         return name
