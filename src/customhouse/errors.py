@@ -478,6 +478,12 @@ class Code(Enum):
         "there is no exception {exception} in project {project}",
         "List what there is: customhouse exceptions list --project PROJECT.",
     )
+    EXCEPTION_REVOKED = Entry(
+        404,
+        "UNSUPPORTED",
+        "exception {exception} in project {project} was revoked already",
+        "It stays in the list. To accept the vulnerability again make another one.",
+    )
     SBOM_UNKNOWN = Entry(
         404,
         "MANIFEST_UNKNOWN",
@@ -587,6 +593,12 @@ class Code(Enum):
         "DENIED",
         "{image} has tags: {tags}",
         "Add --force-delete-tags to delete the tags with it.",
+    )
+    USAGE_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the request is malformed: {reason}",
+        "Add --help to see what it takes.",
     )
     PROJECT_MISSING = Entry(
         400,

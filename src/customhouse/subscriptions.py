@@ -63,9 +63,7 @@ def subscriptions(settings: Settings, database: Database) -> tuple[Subscription,
     attachments = Attachments(database, store)
     notifier = Notifier(database, urlsplit(settings.server.public_url).netloc)
     kept = shelf(settings)
-    importer = Importer(
-        database, incoming(settings), partial(adopt, database, kept), settings.feeds.offline
-    )
+    importer = Importer(database, incoming(settings), partial(adopt, kept), settings.feeds.offline)
     updater = Updater(database, kept)
     bundle_importer = BundleImporter(database, kept, incoming(settings))
     analyse = Workflow("analyse", analyst.run, concurrency=2, abandoned=analyst.give_up)

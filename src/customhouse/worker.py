@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from customhouse.analysis import feed_health, images, updates
 from customhouse.analysis.exceptions import table as exceptions
+from customhouse.analysis.shelf import sweep
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, now
 from customhouse.errors import Failure
@@ -83,6 +84,7 @@ def _keep_house(settings: Settings) -> NoReturn:
     database = Database(settings.database)
     tasks: tuple[Callable[[], None], ...] = (
         lambda: _drop_what_is_old(settings, store),
+        lambda: _sweep_feeds(settings, database),
         lambda: _forget_what_is_old(settings, database),
         lambda: _renew_signing_key(settings, database),
     )
@@ -119,6 +121,12 @@ def _drop_what_is_old(settings: Settings, store: FileBlobStore) -> None:
         for path in folder.iterdir():
             if path.stat().st_mtime < today - _KEPT_FEEDS_HOURS * _HOUR:
                 path.unlink()
+
+
+def _sweep_feeds(settings: Settings, database: Database) -> None:
+    count = sweep(database, shelf(settings), time.time() - _HOUR)
+    if count:
+        _log.info("files of feeds that nobody loads were dropped", count=count)
 
 
 def _forget_what_is_old(settings: Settings, database: Database) -> None:

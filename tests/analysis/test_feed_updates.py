@@ -198,7 +198,7 @@ def test_an_update_is_asked_for_once(server: CustomhouseServer, mirror: Mirrors)
 def test_what_cannot_be_updated(cli: CommandLine) -> None:
     assert "feed nowhere is not known" in cli("feeds", "update", "nowhere", status=4).err
     assert "is switched off" in cli("feeds", "update", "debian-tracker", status=1).err
-    assert "exclude each other" in cli("feeds", "update", "mine", "--all", status=1).err
+    assert "exclude each other" in cli("feeds", "update", "mine", "--all", status=2).err
 
 
 def test_sources_are_listed(cli: CommandLine) -> None:

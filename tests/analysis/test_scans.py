@@ -103,6 +103,11 @@ def test_switched_on_it_scans_what_is_pushed_from_then_on(
     assert registry.discovery("later/web", before)["analysisStatus"] == SUCCESS
 
 
+def test_all_of_no_project(cli: CommandLine) -> None:
+    said = cli("images", "scan", "--all", "--project", "al-of-it", status=4)
+    assert "project al-of-it is not known here" in said.err
+
+
 def test_all_of_a_project(server: CustomhouseServer, registry: Registry, cli: CommandLine) -> None:
     quiet(cli, "all-of-it")
     images = [debian(f"all={number}") for number in range(4)]
@@ -155,7 +160,7 @@ def test_what_is_refused(server: CustomhouseServer, registry: Registry, cli: Com
     elsewhere = operation.replace("projects/refused", "projects/elsewhere")
     registry.call("GET", f"/v1/{operation}")
     registry.call("GET", f"/v1/{elsewhere}", 404)
-    said = cli("images", "scan", status=1).err
+    said = cli("images", "scan", status=2).err
     assert "name images, or a project and --all" in said
     said = cli("images", "scan", f"{server.host}/refused/nothing:1", status=4).err
     assert "there is no image" in said

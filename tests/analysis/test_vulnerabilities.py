@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, select
 
-from customhouse.analysis import vulnerabilities
+from customhouse.analysis import advisories, findings, vulnerabilities
 from customhouse.analysis.findings import FINDING, FINDING_CHANGE
 from customhouse.analysis.severity import Severity
 from customhouse.analysis.vulnerabilities import VULNERABILITY
@@ -183,6 +183,69 @@ def test_whose_word_counts(database: Database, name: str, is_together: bool) -> 
     assert Severity(row.severity) is severity
     assert source in row.severity_source
     assert bool(row.severity_source) is bool(severity)
+
+
+MILD = "CVSS:3.1/AV:N/AC:L/PR:L/UI:N/S:C/C:L/I:L/A:N"
+
+
+def scored(name: str, vector: str, **more: Any) -> bytes:
+    """A record about a package that is not in the image, with a score."""
+    rating = [{"type": "CVSS_V3", "score": vector}] if vector else []
+    other = affects("sed", FROM_THE_FIRST, ecosystem="npm")
+    return advisory(name, other, **{"aliases": [CVE], "severity": rating, **more})
+
+
+def rated(database: Database, number: int) -> tuple[Severity, str]:
+    """The severity of the image's only finding, and where it is from."""
+    (row,) = found_in(database, number)
+    assert row.advisory == "ALPINE-1"
+    return Severity(row.severity), row.severity_source
+
+
+@pytest.mark.parametrize("image_first", [True, False])
+def test_a_score_of_others_stands_in_where_the_distribution_says_nothing(
+    database: Database, image_first: bool
+) -> None:
+    found = inventory(package("sed=4.9-1"))
+    number = store_image(database, found) if image_first else 0
+    load(database, advisory("ALPINE-1", affects("sed", FROM_THE_FIRST), aliases=[CVE]), feed="own")
+    load(database, scored("GHSA-1", VECTOR), scored("GHSA-2", MILD), feed="npm")
+    number = number or store_image(database, found)
+    assert rated(database, number) == (Severity.CRITICAL, "CVSS 3.1 score 9.8 (npm: GHSA-1)")
+
+    # It changes with that.
+    load(database, scored("GHSA-1", VECTOR, withdrawn="2024-05-01T00:00:00Z"), feed="npm")
+    assert rated(database, number) == (Severity.MEDIUM, "CVSS 3.1 score 6.4 (npm: GHSA-2)")
+    gone = database.read(advisories.numbers, "npm", ["GHSA-2"]).values()
+    database.write(advisories.withdraw, list(gone))
+    database.write(findings.match_changed, "npm", 100)
+    assert rated(database, number) == (Severity.SEVERITY_UNSPECIFIED, "")
+    changes = database.read(
+        lambda tx: list(tx.scalars(select(FINDING_CHANGE.c.severity_after).order_by("id")))
+    )
+    assert changes[-2:] == [Severity.MEDIUM, Severity.SEVERITY_UNSPECIFIED]
+
+    # What the distribution says counts more.
+    load(database, scored("GHSA-2", VECTOR), feed="npm")
+    own: dict[str, Any] = {"aliases": [CVE], "database_specific": {"severity": "LOW"}}
+    load(database, advisory("ALPINE-1", affects("sed", FROM_THE_FIRST), **own), feed="own")
+    assert rated(database, number) == (Severity.LOW, "ALPINE severity LOW")
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "of another vulnerability": {"aliases": ["CVE-2024-9999"]},
+    "of several": {"aliases": [], "upstream": [CVE, "CVE-2024-9999"]},
+    "a word": {"severity": [], "database_specific": {"severity": "HIGH"}},
+    "no score": {"severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:X"}]},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_stands_in_for_nothing(database: Database, name: str) -> None:
+    number = store_image(database, inventory(package("sed=4.9-1")))
+    load(database, advisory("ALPINE-1", affects("sed", FROM_THE_FIRST), aliases=[CVE]))
+    load(database, scored("DSA-9", VECTOR, **OTHERS[name]), feed="other")
+    assert rated(database, number) == (Severity.SEVERITY_UNSPECIFIED, "")
 
 
 def test_a_fix_is_shown_if_anybody_knows_one(database: Database) -> None:

@@ -192,6 +192,7 @@ def test_delete(server: CustomhouseServer, cli: CommandLine) -> None:
         assert registry.manifest("acme/web/api", IMAGE.digest) == IMAGE.manifest
 
 
+_SUBSCRIPTIONS = ("notifications", "subscriptions")
 WRONG = {
     "unknown group": ("pictures",),
     "unknown command": ("images", "find"),
@@ -201,6 +202,21 @@ WRONG = {
     "no image to delete": ("images", "delete", "--quiet"),
     "nothing to import": ("feeds", "import"),
     "port of letters": ("serve", "--port", "x"),
+    "all feeds and one": ("feeds", "update", "kev", "--all"),
+    "nothing to scan": ("images", "scan"),
+    "all images and one": ("images", "scan", "--all", "acme/web:1"),
+    "images of two projects": ("images", "scan", "acme/web:1", "other/web:1"),
+    "a file and an image": ("images", "scan", "acme/web:1", "--local", "a.tar"),
+    "a platform and no file": ("images", "scan", "acme/web:1", "--platform", "linux/arm64"),
+    "no project": ("images", "scan", "--all"),
+    "no change of an exception": ("exceptions", "update", "1", "--project", "acme"),
+    "no change of a subscription": (*_SUBSCRIPTIONS, "update", "hook"),
+    "pause and resume": (*_SUBSCRIPTIONS, "update", "hook", "--pause", "--resume"),
+    "nothing to replay": (*_SUBSCRIPTIONS, "replay", "hook"),
+    "a title of no condition": (
+        *("projects", "add-iam-policy-binding", "acme", "--member", "user:bo"),
+        *("--role", "roles/viewer", "--condition-title", "x"),
+    ),
 }
 
 

@@ -145,8 +145,8 @@ def test_what_is_refused(server: CustomhouseServer, cli: CommandLine, tmp_path: 
     assert "there is no" in cli(*scan, "--local", path, status=1).err
     path.write_bytes(b"hello")
     assert "the saved image cannot be read" in cli(*scan, "--local", path, status=1).err
-    assert "--local is by itself" in cli(*scan, "x/y:1", "--local", path, status=1).err
-    assert "go with --local" in cli(*scan, "--all", "--fail-on", "low", status=1).err
+    assert "--local is by itself" in cli(*scan, "x/y:1", "--local", path, status=2).err
+    assert "go with --local" in cli(*scan, "--all", "--fail-on", "low", status=2).err
     analyze = "/v1/projects/acme/locations/global/scans:analyzePackages"
     large = b'{"packages": []}'.ljust(2 * 1024 * 1024)
     with Registry(server) as registry:

@@ -74,25 +74,26 @@ def receiver() -> Iterator[Receiver]:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """The topic `findings` of the project: subscribe, publish, deliver, look."""
+    """The topic `findings` of a project: subscribe, publish, deliver, look."""
 
     database: Database
+    project: str = PROJECT
 
     def subscribe(self, url: str, name: str = "sub", **more: Any) -> tuple[Subscription, str]:
         """A subscription that is tried again after a tenth of a second, and its secret."""
-        wanted = Subscription(PROJECT, name, FINDINGS.id, url, min_backoff=SECOND // 10)
+        wanted = Subscription(self.project, name, FINDINGS.id, url, min_backoff=SECOND // 10)
         secret = self.database.write(subscriptions.create, replace(wanted, **more))
         return self.get(name), secret
 
     def get(self, name: str = "sub") -> Subscription:
         """A subscription as it is."""
-        return self.database.read(subscriptions.get, PROJECT, name)
+        return self.database.read(subscriptions.get, self.project, name)
 
     def publish(self, count: int = 1, /, **attributes: str) -> None:
         """Publish messages, each in a transaction of its own."""
         for _ in range(count):
             self.database.write(
-                publish, FINDINGS.id, PROJECT, FINDINGS.type, IMAGE, DATA, attributes
+                publish, FINDINGS.id, self.project, FINDINGS.type, IMAGE, DATA, attributes
             )
 
     def replay(self, after: int = 0, count: int = 10, **wanted: Any) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from customhouse.database import now
+from customhouse.iam import projects
 from customhouse.notifications import claims, deliveries, subscriptions
 from customhouse.notifications.deliveries import DEAD, DELIVERED, PENDING
 from customhouse.notifications.delivering import backoff
@@ -191,6 +192,23 @@ def test_a_slow_endpoint_holds_up_nobody(post: Post, receiver: Receiver) -> None
     # One after the other these would have taken 90 s.
     assert seconds < 8
     assert 0 < slow < 60
+
+
+def test_a_project_of_slow_endpoints_holds_up_no_other(post: Post, receiver: Receiver) -> None:
+    receiver.at["/slow"] = Reply(pause=6.0)
+    post.database.write(projects.create, "crowd", "user:bob")
+    crowd = replace(post, project="crowd")
+    for number in range(20):
+        crowd.subscribe(f"{receiver.url}/slow", f"slow-{number}")
+    crowd.publish(8)
+    with delivering(post.database, timeout_seconds=10.0):
+        receiver.wait_for(64)
+        post.subscribe(f"{receiver.url}/quick")
+        post.publish(10)
+        post.wait_for(DELIVERED, 10)
+        # Not because the others had ended.
+        assert crowd.deliveries("slow-0", DELIVERED) == []
+        assert len(receiver.received) == 64 + 10
 
 
 def test_a_dead_endpoint_holds_up_nobody(post: Post, receiver: Receiver) -> None:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from customhouse.analysis import vulnerabilities
-from customhouse.analysis.severity import Score
+from customhouse.analysis.severity import Score, newest
 from customhouse.analysis.vulnerabilities import VULNERABILITY
 from customhouse.database import METADATA, Name, insert, insert_many, lock, now, upsert
 
@@ -66,6 +66,9 @@ ADVISORY = Table(
     Column("body", LargeBinary, nullable=False),
     Column("published_at", BigInteger, nullable=False),
     Column("modified_at", BigInteger, nullable=False),
+    # The severity by its newest CVSS score, and that in words; NULL if it has none.
+    Column("score", Integer),
+    Column("score_source", Text),
     UniqueConstraint("feed", "name", name="uq_advisory_identity"),
     Index("ix_advisory_name", "name"),
 )
@@ -112,7 +115,7 @@ UNMATCHED = Table(
 )
 
 # Goes up when a version's key or the reading of a record changes: everything is loaded anew then.
-ENCODING = 3
+ENCODING = 4
 
 _BODY = msgspec.json.Encoder()
 _fixed = attrgetter("fixed")
@@ -288,6 +291,7 @@ def _advisory_row(number: int, feed: str, advisory: Advisory, mark: bytes) -> tu
         scores=advisory.scores,
         severity_source=advisory.severity_source,
     )
+    score, score_source = newest(() if advisory.withdrawn else advisory.scores)
     return (
         number,
         feed,
@@ -297,6 +301,8 @@ def _advisory_row(number: int, feed: str, advisory: Advisory, mark: bytes) -> tu
         _BODY.encode(body),
         _microseconds(advisory.published or advisory.modified),
         _microseconds(advisory.modified),
+        int(score) or None,
+        score_source or None,
     )
 
 

@@ -62,7 +62,13 @@ class _Headers:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._left = MAX_HEADERS
-        self.seek, self.tell = file.seek, file.tell
+        self.tell = file.tell
+
+    def seek(self, position: int) -> int:
+        """Go to where a header says that the next one is."""
+        if position < 0:
+            raise _corrupt("an entry in it is smaller than nothing")
+        return self._file.seek(position)
 
     def read(self, size: int) -> bytes:
         """Read a header, of which tarfile asks for one at a time."""
@@ -109,6 +115,8 @@ class Archive:
             for count, member in enumerate(archive):
                 if count > MAX_ENTRIES:
                     raise _corrupt(f"it has more than {MAX_ENTRIES} entries")
+                if member.size < 0:
+                    raise _corrupt("an entry in it is smaller than nothing")
                 name = normalize(member.name)
                 if not name:
                     continue

@@ -11,7 +11,7 @@ import msgspec
 from customhouse.analysis import feed_states, shelf, updates
 from customhouse.analysis.advisories import ENCODING
 from customhouse.analysis.feeds import bundle, kept
-from customhouse.database import lock, now
+from customhouse.database import now
 from customhouse.errors import Code, Failure
 from customhouse.events import FeedBundleUploaded
 from customhouse.workflows import operations, outbox
@@ -122,7 +122,7 @@ class BundleImporter:
             else:
                 outcome = {}  # it was kept just before a crash
         except Failure as failure:
-            self.database.write(_release, operation, name)
+            self.database.write(updates.release, name, operation)
             return {"name": name, "error": failure.message}
         self.database.write(_note, known)
         return {"name": name} | outcome
@@ -144,18 +144,9 @@ def _claim(tx: Transaction, operation: str, known: kept.Kept) -> None:
     Raises:
         Failure: FEED_BUSY; FEED_NEWER, if what is here is newer.
     """
-    lock(tx, f"feed {known.name}")
-    running = updates.is_running(tx, known.name)
-    if running not in {"", operation}:
-        raise Failure(Code.FEED_BUSY, feed=known.name)
+    updates.claim(tx, known.name, operation)
     if feed_states.get(tx, known.name).data_at > known.data_at:
         raise Failure(Code.FEED_NEWER, feed=known.name)
-    feed_states.begin(tx, known.name, operation, is_followed=False, moment=now())
-
-
-def _release(tx: Transaction, operation: str, name: str) -> None:
-    if updates.is_running(tx, name) == operation:
-        feed_states.end(tx, name)
 
 
 def _note(tx: Transaction, known: kept.Kept) -> None:

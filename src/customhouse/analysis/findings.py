@@ -87,7 +87,8 @@ FINDING_CHANGE = Table(
 )
 
 # Of each package and vulnerability the range that tells the fix, and the one that tells the
-# severity: the range's number, below what makes it the best one.
+# severity: the range's number, below what makes it the best one. Where no range tells a severity,
+# in the same way the advisory with the worst CVSS score of the vulnerability, if there is one.
 _CANDIDATE = Table(
     "candidate",
     MetaData(),
@@ -95,6 +96,7 @@ _CANDIDATE = Table(
     Column("vulnerability_id", Integer, primary_key=True),
     Column("shown", BigInteger, nullable=False),
     Column("rated", BigInteger, nullable=False),
+    Column("scored", BigInteger),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
@@ -218,13 +220,30 @@ def _choose(tx: Transaction, which: ColumnElement[bool]) -> None:
         .where(which, or_(link.c.is_alone, ~overruled))
         .group_by(PACKAGE_NAME.c.package_id, link.c.vulnerability_id)
     )
-    names = [column.name for column in _CANDIDATE.c]
+    names = ["package_id", "vulnerability_id", "shown", "rated"]
     tx.execute(_CANDIDATE.insert().from_select(names, matches))
+    _score(tx)
+
+
+def _score(tx: Transaction) -> None:
+    """Look for scores where no range tells a severity, whatever packages they come with.
+
+    A score of an advisory about many vulnerabilities is not that of each of them.
+    """
+    link = ADVISORY_VULNERABILITY
+    worst = (
+        select(func.max(ADVISORY.c.score * literal(_NUMBER, BigInteger) + ADVISORY.c.id))
+        .select_from(link.join(ADVISORY, ADVISORY.c.id == link.c.advisory_id))
+        .where(link.c.vulnerability_id == _CANDIDATE.c.vulnerability_id, link.c.is_alone)
+        .scalar_subquery()
+    )
+    tx.execute(update(_CANDIDATE).where(_CANDIDATE.c.rated < _NUMBER).values(scored=worst))
 
 
 def _chosen() -> Subquery:
     """The candidates with what their ranges say."""
-    shown, rated = AFFECTED.alias("shown"), AFFECTED.alias("rated")
+    shown, rated, scored = AFFECTED.alias("shown"), AFFECTED.alias("rated"), ADVISORY.alias()
+    source = scored.c.score_source + " (" + scored.c.feed + ": " + scored.c.name + ")"
     return (
         select(
             _CANDIDATE.c.package_id,
@@ -232,13 +251,15 @@ def _chosen() -> Subquery:
             shown.c.advisory_id,
             shown.c.fixed_version,
             shown.c.status,
-            rated.c.severity,
-            rated.c.severity_source,
+            func.coalesce(scored.c.score, rated.c.severity).label("severity"),
+            func.coalesce(source, rated.c.severity_source).label("severity_source"),
         )
         .select_from(
             _CANDIDATE.join(
                 shown, shown.c.id == _CANDIDATE.c.shown.bitwise_and(literal(_NUMBER - 1))
-            ).join(rated, rated.c.id == _CANDIDATE.c.rated.bitwise_and(literal(_NUMBER - 1)))
+            )
+            .join(rated, rated.c.id == _CANDIDATE.c.rated.bitwise_and(literal(_NUMBER - 1)))
+            .outerjoin(scored, scored.c.id == _CANDIDATE.c.scored.bitwise_and(literal(_NUMBER - 1)))
         )
         .subquery()
     )

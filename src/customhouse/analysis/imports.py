@@ -6,10 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from customhouse.analysis import loading
+from customhouse.analysis import feed_states, loading, updates
 from customhouse.analysis.feeds import download
 from customhouse.analysis.feeds.download import Downloader, Limits, MirrorError
 from customhouse.analysis.loading import Plan
+from customhouse.database import now
 from customhouse.errors import Code, Failure
 from customhouse.events import FeedUploaded
 from customhouse.workflows import operations, outbox
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from customhouse.analysis.loading import Outcome
     from customhouse.database import Database, Transaction
     from customhouse.workflows.subscription import Step
 
@@ -62,7 +62,8 @@ class Importer:
     Args:
         database: where to.
         folder: where the files handed in are, each named by its operation.
-        keep: called with plan, source and file of what was loaded, to keep the file.
+        keep: called with plan, source and file of what was loaded, to keep the file; called again
+            with them after a crash.
         is_offline: whether nothing is fetched.
     """
 
@@ -72,13 +73,15 @@ class Importer:
     is_offline: bool = False
 
     def run(self, step: Step, identifier: str) -> None:
-        """The workflow: fetch if need be, load, clean up.
+        """The workflow: fetch if need be, load, keep, clean up.
 
-        Loading is one step: begun again it finds what it loaded before to be unchanged.
+        Loading is one step: begun again it finds what it loaded before to be unchanged. From its
+        beginning until the operation has ended nothing else loads the feed.
         """
         try:
             step("fetch", self._fetch, identifier)
-            step("load", self._load, identifier)
+            response = step("load", self._load, identifier)
+            step("keep", self._keep, identifier, response)
         except Failure as failure:
             step("fail", self._fail, identifier, failure.message)
         except Exception as error:
@@ -109,26 +112,30 @@ class Importer:
                 reason = f"{download.shown(uri)} cannot be fetched: {error}"
                 raise Failure(Code.FEED_INVALID, reason=reason) from None
 
-    def _load(self, identifier: str) -> None:
+    def _load(self, identifier: str) -> dict[str, Any]:
         metadata = self.database.read(operations.get, identifier)["metadata"]
+        plan = _plan(metadata)
+        self.database.write(updates.claim, plan.feed, identifier)
 
         def progress(read: int, total: int) -> None:
             self.database.write(operations.progress, identifier, read=read, total=total)
 
-        outcome = loading.load(self.database, self.folder / identifier, _plan(metadata), progress)
-        loading.conclude(self.database, metadata["feed"], metadata["source"], outcome)
-        self.database.write(_succeed, identifier, outcome)
+        outcome = loading.load(self.database, self.folder / identifier, plan, progress)
+        loading.conclude(self.database, plan.feed, metadata["source"], outcome)
+        return outcome.to_json()
+
+    def _keep(self, identifier: str, response: dict[str, Any]) -> None:
+        metadata = self.database.read(operations.get, identifier)["metadata"]
+        plan = _plan(metadata)
+        if self.keep is not None:
+            self.keep(plan, metadata["source"], self.folder / identifier)
+        self.database.write(_succeed, identifier, plan.feed, response)
 
     def _fail(self, identifier: str, message: str) -> None:
         self.database.write(_end_badly, identifier, message)
 
     def _clean_up(self, identifier: str) -> None:
-        path = self.folder / identifier
-        operation = self.database.read(operations.get, identifier)
-        if self.keep is not None and "response" in operation and path.exists():
-            metadata = operation["metadata"]
-            self.keep(_plan(metadata), metadata["source"], path)
-        path.unlink(missing_ok=True)
+        (self.folder / identifier).unlink(missing_ok=True)
 
 
 def _plan(metadata: dict[str, Any]) -> Plan:
@@ -136,10 +143,14 @@ def _plan(metadata: dict[str, Any]) -> Plan:
 
 
 def _end_badly(tx: Transaction, identifier: str, message: str) -> None:
+    updates.release(tx, operations.metadata(tx, identifier)["feed"], identifier)
     operations.progress(tx, identifier, _uri="")
     operations.fail(tx, identifier, message)
 
 
-def _succeed(tx: Transaction, identifier: str, outcome: Outcome) -> None:
-    operations.progress(tx, identifier, read=outcome.read, total=outcome.read, _uri="")
-    operations.succeed(tx, identifier, outcome.to_json())
+def _succeed(tx: Transaction, identifier: str, feed: str, response: dict[str, Any]) -> None:
+    if updates.is_running(tx, feed) == identifier:  # it is not when this is done again
+        feed_states.succeed(tx, feed, data_at=now())
+    read = response["advisories"]
+    operations.progress(tx, identifier, read=read, total=read, _uri="")
+    operations.succeed(tx, identifier, response)

@@ -11,6 +11,7 @@ from customhouse.analysis.images import Status
 from customhouse.database import now
 from customhouse.errors import Code, Failure
 from customhouse.events import ImagesScanAsked, ProjectScanAsked
+from customhouse.iam import projects
 from customhouse.names import parse_image, split_project
 from customhouse.workflows import operations, outbox
 
@@ -67,8 +68,9 @@ def request(
         is_forced: whether images are read again that have been read.
 
     Raises:
-        Failure: as `resource`, and MANIFEST_UNKNOWN.
+        Failure: as `resource`, MANIFEST_UNKNOWN, and PROJECT_UNKNOWN.
     """
+    projects.get(tx, project)
     for uri in uris:
         images.runnable(tx, *resource(project, uri))
     identifier = operations.new_identifier()

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from customhouse.analysis import feed_states, loading
+from customhouse.analysis import loading
 from customhouse.analysis.advisories import ENCODING
 from customhouse.analysis.feeds import kept
 from customhouse.analysis.feeds.forms import Form
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from customhouse.database import Database
+    from customhouse.database import Database, Transaction
     from customhouse.settings import FeedSettings
 
 _TOLD_SECONDS: Final = 0.5
@@ -108,34 +108,57 @@ def load(
     return outcome.to_json()
 
 
-def adopt(database: Database, shelf: Shelf, plan: Plan, source: str, path: Path) -> None:
+def adopt(shelf: Shelf, plan: Plan, source: str, path: Path) -> None:
     """Keep a file that was handed in and loaded, so that it can be exported.
 
+    It is harmless to do it again after a crash at any moment.
+
     Args:
-        database: where it was loaded.
         shelf: where to keep it.
         plan: by which it was loaded.
         source: where it came from, as the caller said.
-        path: of the file; it is gone afterwards.
+        path: of the file, named by its operation; it is gone afterwards.
     """
     folder = shelf.incoming / path.name
-    shutil.rmtree(folder, ignore_errors=True)
-    target = kept.place(folder, file_name(source))
-    path.rename(target)
-    moment = now()
-    new = Kept(
-        name=plan.feed,
-        form=plan.form,
-        ecosystem=plan.ecosystem,
-        is_whole=plan.is_whole,
-        source=source,
-        data_at=moment,
-        encoding=ENCODING,
-        files=(kept.describe(target, target.name),),
-    )
-    kept.write_manifest(folder, new)
+    if path.exists():
+        path.rename(kept.place(folder, file_name(source)))
+    if folder.is_dir():
+        target = kept.content(folder)
+        new = Kept(
+            name=plan.feed,
+            form=plan.form,
+            ecosystem=plan.ecosystem,
+            is_whole=plan.is_whole,
+            source=source,
+            data_at=now(),
+            encoding=ENCODING,
+            files=(kept.describe(target, target.name),),
+        )
+        kept.write_manifest(folder, new)
     kept.put(shelf.root, plan.feed, folder)
-    database.write(feed_states.succeed, plan.feed, data_at=moment)
+
+
+def sweep(database: Database, shelf: Shelf, before: float) -> int:
+    """Remove files of operations that have ended, which crashes may have left; returns of how many.
+
+    Args:
+        database: where the operations are.
+        shelf: where the files are.
+        before: seconds since 1970; what was made later is left alone.
+    """
+    count = 0
+    for folder in shelf.incoming.iterdir() if shelf.incoming.is_dir() else ():
+        if folder.stat().st_mtime < before and database.read(_has_ended, folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+            count += 1
+    return count
+
+
+def _has_ended(tx: Transaction, operation: str) -> bool:
+    try:
+        return bool(operations.get(tx, operation)["done"])
+    except Failure:  # operations may be removed
+        return True
 
 
 def teller(database: Database, operation: str, **more: object) -> Callable[[int, int], None]:

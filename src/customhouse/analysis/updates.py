@@ -51,11 +51,12 @@ def request(
         allow_shrink: whether it may lose any number of its advisories this time.
 
     Returns:
-        The operation: the one that updates the feed already, if one does.
+        The operation: the one that updates the feed already, if one does, or imports it.
     """
     lock(tx, f"feed {feed}")
     running = is_running(tx, feed)
     if running:
+        feed_states.begin(tx, feed, running, is_followed=True, moment=now())
         return operations.get(tx, running)
     identifier = operations.new_identifier()
     metadata = {"feed": feed, "allowShrink": allow_shrink, "phase": "WAITING", "read": 0}
@@ -66,12 +67,30 @@ def request(
 
 
 def is_running(tx: Transaction, feed: str) -> str:
-    """The operation that updates a feed at this moment; empty if there is none."""
+    """The operation that updates or imports a feed at this moment; empty if there is none."""
     operation = feed_states.get(tx, feed).operation
     with suppress(Failure):  # operations may be removed
         if operation and not operations.get(tx, operation)["done"]:
             return operation
     return ""
+
+
+def claim(tx: Transaction, feed: str, operation: str) -> None:
+    """Let no other operation load a feed before this one has ended, well or badly.
+
+    Raises:
+        Failure: FEED_BUSY, if another one does.
+    """
+    lock(tx, f"feed {feed}")
+    if is_running(tx, feed) not in {"", operation}:
+        raise Failure(Code.FEED_BUSY, feed=feed)
+    feed_states.begin(tx, feed, operation, is_followed=False, moment=now())
+
+
+def release(tx: Transaction, feed: str, operation: str) -> None:
+    """Note that an operation loads a feed no longer, and nothing came of it."""
+    if is_running(tx, feed) == operation:
+        feed_states.end(tx, feed)
 
 
 def due(tx: Transaction, shelf: Shelf) -> list[str]:
@@ -248,10 +267,14 @@ def _succeed(
     next_at: int,
     response: dict[str, Any],
 ) -> None:
-    feed_states.succeed(tx, feed, data_at=data_at, next_at=next_at)
+    if is_running(tx, feed) == operation:  # it is not when this is done again after a crash
+        feed_states.succeed(tx, feed, data_at=data_at, next_at=next_at)
     operations.succeed(tx, operation, response)
 
 
 def _end_badly(tx: Transaction, operation: str, feed: str, message: str, next_at: int) -> int:
+    has_it = is_running(tx, feed) == operation
     operations.fail(tx, operation, message)
+    if not has_it:
+        return feed_states.get(tx, feed).failures
     return feed_states.fail(tx, feed, message, next_at=next_at)

@@ -15,8 +15,17 @@ from customhouse.cli import credentials
 from customhouse.cli.client import Client
 from customhouse.cli.exemption import in_words
 from customhouse.cli.options import FormatOption, ProjectOption, QuietOption, chosen
-from customhouse.cli.output import Format, ask, notes, plural, print_json, print_table, safe
-from customhouse.cli.resources import day, everything, print_fields
+from customhouse.cli.output import (
+    Format,
+    ask,
+    console,
+    notes,
+    plural,
+    print_json,
+    print_table,
+    safe,
+)
+from customhouse.cli.resources import everything, print_fields
 from customhouse.errors import Code, Failure
 from customhouse.names import parse_image, project_id, split_project
 
@@ -30,6 +39,8 @@ app = App(name="exceptions", help="Vulnerabilities that are accepted, or do no h
 _DAYS = re.compile(r"(?P<count>[1-9][0-9]{0,4})d")
 _ENDLESS = "never"
 _SHOWN = 3
+# Of a digest, where somebody reads it: the algorithm and twelve digits, as Docker shows.
+_LONG = 19
 
 
 def _expiry(_: Any, tokens: Sequence[Token]) -> str:
@@ -140,15 +151,13 @@ def list_(
         )
     else:
         print_table(
-            ["ID#", "VULNERABILITY!", "IMAGE", "PACKAGES", "STATE", "EXPIRES!", "ASSESSMENT"],
+            ["ID#", "VULNERABILITY!", "STATE!", "ABOUT", "ASSESSMENT"],
             [
                 [
                     _number(each),
                     each["vulnerability"],
-                    each.get("image", "") or "every image",
-                    _packages(each),
                     each["state"],
-                    day(each.get("expireTime", "9999")),
+                    _about(each),
                     in_words(each),
                 ]
                 for each in found
@@ -191,7 +200,7 @@ def update(
         format_: How to print.
     """
     if not reason and not expires:
-        raise Failure(Code.REQUEST_INVALID, reason="nothing was named to change")
+        raise Failure(Code.USAGE_INVALID, reason="nothing was named to change")
     body: dict[str, Any] = {"reason": reason} if reason else {}
     if expires:
         body["expireTime"] = None if expires == _ENDLESS else expires
@@ -281,8 +290,17 @@ def _number(exception: dict[str, Any]) -> str:
     return str(exception["name"].rpartition("/")[2])
 
 
+def _about(exception: dict[str, Any]) -> str:
+    """The image and the packages that are meant, in a cell of a table."""
+    image = exception.get("image", "") or "every image"
+    name, at, digest = image.partition("@")
+    if console().is_terminal and len(digest) > _LONG:
+        image = f"{name}{at}{digest[:_LONG]}\N{HORIZONTAL ELLIPSIS}"
+    packages = _packages(exception)
+    return f"{image}, {packages}" if packages else image
+
+
 def _packages(exception: dict[str, Any]) -> str:
-    """The packages that are meant, in a cell of a table."""
     shown: list[str] = exception.get("packages", [])[:_SHOWN]
     more = exception.get("packageCount", 0) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

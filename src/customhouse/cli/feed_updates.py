@@ -42,7 +42,7 @@ def update(
         format_: How to print the outcome.
     """
     if names and all_:
-        raise Failure(Code.REQUEST_INVALID, reason="--all and names of feeds exclude each other")
+        raise Failure(Code.USAGE_INVALID, reason="--all and names of feeds exclude each other")
     body = {"names": list(names), "all": all_, "allowShrink": allow_shrink}
     with Client(credentials.current()) as client:
         asked = client.request("POST", "/v1/feeds:update", json=body).json()["operations"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Parameter
 
 from customhouse import __version__
-from customhouse.errors import Failure
+from customhouse.errors import Code, Failure
 
 
 def _shown_default(value: object) -> str | None:
@@ -108,6 +108,7 @@ def serve(
 # What scripts can rely on.
 EXIT_FAILED, EXIT_USAGE, EXIT_DENIED, EXIT_NOT_FOUND = 1, 2, 3, 4
 _EXITS = {401: EXIT_DENIED, 403: EXIT_DENIED, 404: EXIT_NOT_FOUND}
+_MISUSED = frozenset({Code.USAGE_INVALID, Code.PROJECT_MISSING})
 
 
 def main() -> None:
@@ -122,7 +123,7 @@ def main() -> None:
         sys.exit(EXIT_USAGE)
     except Failure as failure:
         _complain(failure.message, failure.hint)
-        sys.exit(_EXITS.get(failure.status, EXIT_FAILED))
+        sys.exit(_exit_of(failure))
     except BrokenPipeError:
         # Whoever read the output has seen enough; nothing more is written, not even at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -135,6 +136,12 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _exit_of(failure: Failure) -> int:
+    if failure.code in _MISUSED:
+        return EXIT_USAGE
+    return _EXITS.get(failure.status, EXIT_FAILED)
 
 
 def _complain(message: str, hint: str) -> None:

@@ -11,10 +11,12 @@ from customhouse.cli import credentials, subscriptions
 from customhouse.cli.client import Client
 from customhouse.cli.options import FormatOption, ProjectOption, chosen
 from customhouse.cli.output import Format, notes, print_json, print_table
-from customhouse.cli.resources import everything, moment
+from customhouse.cli.resources import everything, moment, moment_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rich.text import Text
 
 app = App(name="notifications", help="Who is told of what happens to images.")
 topics = App(name="topics", help="What there is to be told of.")
@@ -69,7 +71,7 @@ def list_deliveries(
     if not found:
         notes().print("There are none.")
         return
-    columns = ["MESSAGE!", "PUBLISHED", "STATE", "TRIES#", "NEXT TRY", "ANSWER"]
+    columns = ["MESSAGE!", "PUBLISHED!", "STATE!", "ANSWER"]
     print_table(columns, [_row(each) for each in found])
     if any(each["state"] == "DEAD" for each in found):
         command = "customhouse notifications subscriptions replay"
@@ -81,12 +83,16 @@ def list_deliveries(
         )
 
 
-def _row(delivery: Mapping[str, Any]) -> list[str]:
+def _row(delivery: Mapping[str, Any]) -> list[str | Text]:
+    tries = delivery["attempts"]
+    said = [subscriptions.answered(delivery)]
+    if tries > 1:
+        said.append(f"{tries} tries")
+    if delivery["state"] == "PENDING" and tries:
+        said.append(f"next {moment(delivery['nextAttemptTime'])}")
     return [
         delivery["messageId"],
-        moment(delivery["publishTime"]),
+        moment_cell(delivery["publishTime"]),
         delivery["state"],
-        str(delivery["attempts"]),
-        moment(delivery.get("nextAttemptTime", "")),
-        subscriptions.answered(delivery),
+        "; ".join(filter(None, said)),
     ]

@@ -121,5 +121,5 @@ class Grant:
             fields["title"] = self.condition_title
         if fields and "expression" not in fields:
             reason = "there is a title but no expression"
-            raise Failure(Code.POLICY_INVALID, reason=reason)
+            raise Failure(Code.USAGE_INVALID, reason=reason)
         return fields

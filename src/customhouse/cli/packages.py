@@ -8,9 +8,12 @@ from customhouse.cli import credentials
 from customhouse.cli.client import Client
 from customhouse.cli.descriptions import layer
 from customhouse.cli.options import FormatOption  # noqa: TC001  - read when it is called
-from customhouse.cli.output import Format, notes, print_json, print_table
+from customhouse.cli.output import Format, console, notes, print_json, print_table
 from customhouse.cli.scans import resolve
 from customhouse.names import parse_image, split_project
+
+# So many columns have room for what made a layer.
+_WIDE = 120
 
 
 def packages(image: str, /, *, format_: FormatOption = Format.TABLE) -> None:
@@ -37,16 +40,18 @@ def packages(image: str, /, *, format_: FormatOption = Format.TABLE) -> None:
             soft_wrap=True,
         )
     else:
-        columns = ["NAME", "VERSION", "TYPE", "LICENCE", "LAYER", "FILE"]
-        print_table(columns, [_row(package) for package in found])
+        is_wide = console().width >= _WIDE
+        columns = ["NAME", "VERSION", "TYPE!", "LICENCE", "LAYER" if is_wide else "LAYER!", "FILE"]
+        print_table(columns, [_row(package, is_wide=is_wide) for package in found])
 
 
-def _row(package: dict[str, Any]) -> list[str]:
+def _row(package: dict[str, Any], *, is_wide: bool) -> list[str]:
+    made_by = layer(package["location"])
     return [
         package["name"],
         package["version"]["fullName"],
         package["packageType"],
         package.get("license", {}).get("expression", ""),
-        layer(package["location"]),
+        made_by if is_wide else made_by.partition(" ")[0],
         ", ".join(dict.fromkeys(place["path"] for place in package["location"])),
     ]

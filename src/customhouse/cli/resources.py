@@ -99,6 +99,12 @@ def moment(timestamp: str) -> str:
     return timestamp[:19]
 
 
+def moment_cell(timestamp: str) -> Text:
+    """The same for a table: day and hour are on lines of their own where somebody reads it."""
+    text = moment(timestamp)
+    return Text(text.replace("T", "\n") if console().is_terminal else text)
+
+
 def address(email: str) -> Text:
     """An e-mail address for a table: a long one is broken after the @ where somebody reads it."""
     name, at, host = email.partition("@")

@@ -70,17 +70,17 @@ def scan(
     """
     if local is not None:
         if images or all_:
-            raise Failure(Code.REQUEST_INVALID, reason="--local is by itself")
+            raise Failure(Code.USAGE_INVALID, reason="--local is by itself")
         from customhouse.cli import local_scans
 
         local_scans.scan(local, chosen(project), image, platform, fail_on, format_)
         return
     if image or platform or fail_on:
         reason = "--image, --platform and --fail-on go with --local"
-        raise Failure(Code.REQUEST_INVALID, reason=reason)
+        raise Failure(Code.USAGE_INVALID, reason=reason)
     if all_ == bool(images):
         reason = "name images, or a project and --all, or --local and a file"
-        raise Failure(Code.REQUEST_INVALID, reason=reason)
+        raise Failure(Code.USAGE_INVALID, reason=reason)
     references = [parse_image(image) for image in images]
     host = references[0].host if references else ""
     with Client(credentials.current(host)) as client:
@@ -147,7 +147,7 @@ def _resolved(client: Client, references: list[ImageReference]) -> tuple[str, li
     """The project of images, and each with its digest."""
     projects = {split_project(reference.repository)[0] for reference in references}
     if len({reference.host for reference in references}) > 1 or len(projects) > 1:
-        raise Failure(Code.REQUEST_INVALID, reason="the images are not of one project")
+        raise Failure(Code.USAGE_INVALID, reason="the images are not of one project")
     uris = [
         f"https://{client.host}/{reference.repository}@{resolve(client, reference)}"
         for reference in references

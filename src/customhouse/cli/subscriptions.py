@@ -135,13 +135,13 @@ def update(
         project: The project.
     """
     if pause and resume:
-        raise Failure(Code.REQUEST_INVALID, reason="--pause and --resume exclude each other")
+        raise Failure(Code.USAGE_INVALID, reason="--pause and --resume exclude each other")
     body = options.fields()
     if pause or resume:
         body["state"] = "PAUSED" if pause else "ACTIVE"
     has_push = bool(push_endpoint or options.push_format)
     if not body and not has_push:
-        raise Failure(Code.REQUEST_INVALID, reason="nothing was named to change")
+        raise Failure(Code.USAGE_INVALID, reason="nothing was named to change")
     mask = [name for name in body if name != "retryPolicy"]
     mask += [f"retryPolicy.{name}" for name in body.get("retryPolicy", {})]
     where = path(project, subscription)
@@ -225,7 +225,7 @@ def replay(
     body = {name: value for name, value in wanted.items() if value}
     if len(body) != 1:
         reason = "name one of --since, --message and --dead-letters"
-        raise Failure(Code.REQUEST_INVALID, reason=reason)
+        raise Failure(Code.USAGE_INVALID, reason=reason)
     with Client(credentials.current()) as client:
         where = f"{path(project, subscription)}:replay"
         count = client.request("POST", where, json=body).json()["replayed"]

@@ -36,8 +36,11 @@ def any_due(tx: Transaction, moment: int) -> bool:
     return _ANY_DUE.first(tx, moment=moment) is not None
 
 
-def due(tx: Transaction, moment: int) -> list[int]:
-    """The subscriptions, not paused, that have deliveries to be sent, the longest due first."""
+def due(tx: Transaction, moment: int) -> list[tuple[int, str]]:
+    """The subscriptions, not paused, that have deliveries to be sent, the longest due first.
+
+    Each with its number and its project.
+    """
     oldest = (
         select(DELIVERY.c.next_at)
         .where(DELIVERY.c.subscription_id == SUBSCRIPTION.c.id, DELIVERY.c.next_at <= moment)
@@ -45,12 +48,16 @@ def due(tx: Transaction, moment: int) -> list[int]:
         .limit(1)
         .scalar_subquery()
     )
-    found = select(SUBSCRIPTION.c.id, oldest.label("oldest")).where(SUBSCRIPTION.c.state == ACTIVE)
+    found = select(SUBSCRIPTION.c.id, SUBSCRIPTION.c.project, oldest.label("oldest")).where(
+        SUBSCRIPTION.c.state == ACTIVE
+    )
     inner = found.subquery()
     rows = tx.execute(
-        select(inner.c.id).where(inner.c.oldest.is_not(None)).order_by(inner.c.oldest, inner.c.id)
+        select(inner.c.id, inner.c.project)
+        .where(inner.c.oldest.is_not(None))
+        .order_by(inner.c.oldest, inner.c.id)
     )
-    return list(rows.scalars())
+    return [(row.id, row.project) for row in rows]
 
 
 def claim(

@@ -1,5 +1,8 @@
 """The loop that sends what is due: many at once, few to each endpoint, one to one that fails.
 
+No project has more under way than there is room left for others: n projects whose endpoints are
+all slow have each one of n + 1 equal parts, and what is due to a further one begins at once.
+
 Any number of these loops, in one process or in several, may work on one database.
 """
 
@@ -9,7 +12,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -27,12 +30,14 @@ if TYPE_CHECKING:
     from customhouse.notifications.subscriptions import Subscription
     from customhouse.settings import NotificationSettings
 
+T = TypeVar("T")
+
 _log = structlog.get_logger()
 
 # How soon a message is seen that another process published, in seconds. To look costs some
 # microseconds; see `claims.any_due`.
 _POLL = 0.25
-_AT_ONCE = 64
+_AT_ONCE = 128
 _TO_ONE_ENDPOINT = 8
 # Each wait is so many times as long as the one before: 10 attempts from 10 s on take 22 hours.
 _FACTOR = 4
@@ -59,6 +64,7 @@ class Deliverer:
         self._lease = int(2 * settings.timeout_seconds * SECOND)
         self._running: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
+        self._of_project: Counter[str] = Counter()
         self._failing: set[int] = set()
         self._freed = asyncio.Event()
 
@@ -97,6 +103,7 @@ class Deliverer:
         claimed = await database.write(claims.claim, wanted, moment, self._lease)
         for one in claimed:
             self._busy[one.subscription.id] += 1
+            self._of_project[one.subscription.project] += 1
             task = asyncio.create_task(self._deliver(database, sender, one))
             self._running.add(task)
             task.add_done_callback(self._ended)
@@ -107,15 +114,19 @@ class Deliverer:
             # A mistake of this program: the delivery is claimed again, the others go on.
             _log.error("a delivery failed", exc_info=error)
 
-    def _room(self, numbers: list[int]) -> list[tuple[int, int]]:
+    def _room(self, due: list[tuple[int, str]]) -> list[tuple[int, int]]:
         """How many deliveries of each subscription may begin."""
         wanted: list[tuple[int, int]] = []
         free = _AT_ONCE - len(self._running)
-        for number in numbers:
+        running = self._of_project.copy()
+        for number, project in due:
             most = 1 if number in self._failing else _TO_ONE_ENDPOINT
-            count = min(most - self._busy[number], free)
+            # So many that the project has not more than are left, or one more.
+            share = (free - running[project] + 1) // 2
+            count = min(most - self._busy[number], share)
             if count > 0:
                 wanted.append((number, count))
+                running[project] += count
                 free -= count
         return wanted
 
@@ -133,9 +144,8 @@ class Deliverer:
             name = claimed.subscription.full_name
             _log.exception("a delivery cannot be noted", subscription=name)
         finally:
-            self._busy[number] -= 1
-            if not self._busy[number]:
-                del self._busy[number]
+            _count_down(self._busy, number)
+            _count_down(self._of_project, claimed.subscription.project)
             self._freed.set()
 
     async def _send(self, sender: Sender, claimed: Claimed) -> Answer:
@@ -155,6 +165,12 @@ def backoff(subscription: Subscription, attempts: int) -> int:
         if wait >= subscription.max_backoff:
             break
     return max(min(wait, subscription.max_backoff), _SHORTEST_WAIT)
+
+
+def _count_down(counter: Counter[T], key: T) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 def _is_taken(answer: Answer) -> bool:

@@ -250,7 +250,7 @@ def test_the_life_of_an_exception(
 
     on_project = (number, "--project", "acme")
     changed = cli("exceptions", "update", *on_project, "--reason", "no shell", "--expires", "never")
-    nothing = cli("exceptions", "update", *on_project, status=1).err
+    nothing = cli("exceptions", "update", *on_project, status=2).err
     assert "nothing was named to change" in nothing
     assert "no shell" in changed.out
     assert "expireTime" not in changed.out
@@ -263,6 +263,8 @@ def test_the_life_of_an_exception(
 
     assert "Add --quiet" in cli("exceptions", "delete", *on_project, status=1).err
     assert "Revoked" in cli("exceptions", "delete", *on_project, "--quiet").out
+    again = cli("exceptions", "delete", *on_project, "--quiet", status=4).err
+    assert f"exception {number} in project acme was revoked already" in again
     assert "exceptions" not in shown(registry, "acme/life", image)
     assert "REVOKED" in cli("exceptions", "list", "--image", name).out
     document = cli("exceptions", "describe", *on_project, "--format", "json").document

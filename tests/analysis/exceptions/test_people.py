@@ -137,7 +137,10 @@ def test_one_that_is_revoked_stays_readable(database: Database) -> None:
     revoked = database.write(people.revoke, "acme", made.id, "user:bob", TODAY + 1)
     assert revoked.state(TODAY) is State.REVOKED
     assert (revoked.revoked_at, revoked.revoked_by) == (TODAY + 1, "user:bob")
-    assert database.write(people.revoke, "acme", made.id, "user:eve", TODAY + 2) == revoked
+    with pytest.raises(Failure) as again:
+        database.write(people.revoke, "acme", made.id, "user:eve", TODAY + 2)
+    assert again.value.code is Code.EXCEPTION_REVOKED
+    assert database.read(table.get, "acme", made.id) == revoked
     with pytest.raises(Failure, match="revoked"):
         database.write(people.update, "acme", made.id, reason="x", at=TODAY)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,12 @@ def forged(contents: object, *members: tuple[str, bytes], kind: bytes = b"0") ->
     return packed.getvalue()
 
 
+def nested(*names: str) -> bytes:
+    """A bundle with empty files of these names."""
+    files = [File(name=name, size=0, sha256=hashlib.sha256().hexdigest()) for name in names]
+    return forged(contents(entry("one", *files)), *[("a", b"") for _ in names])
+
+
 def entry(name: str, *files: File) -> dict[str, Any]:
     """A feed in a list of contents."""
     found = Kept(
@@ -167,6 +174,10 @@ FORGED = {
     "another size": forged(contents(entry("one", File(name="a", size=2, sha256="0"))), ("a", b"x")),
     "a link": forged(contents(entry("one")), ("a", b""), kind=tarfile.SYMTYPE),
     "negative": forged(contents(entry("one", File(name="a", size=-1, sha256="0"))), ("a", b"")),
+    "a file in a file": nested("a", "a/a"),
+    "a file far in a file": nested("a", "a/b/a"),
+    "a file that is a folder": nested("a/a", "a"),
+    "a long name": nested("ü" * 200),
     "no files": forged(contents({**entry("one"), "files": []})),
 }
 

@@ -115,6 +115,7 @@ PRODUCTS: dict[str, tuple[object, Product]] = {
         {"@id": "x", "hashes": {"md5": "a" * 32}},
         Product(is_known=False),
     ),
+    "hash that is none": ({"@id": "x", "hashes": {"sha-256": "\0"}}, Product(is_known=False)),
     "address": ({"@id": "https://example.com/x"}, Product(is_known=False)),
     "nothing": ({}, Product(is_known=False)),
     "part": (
@@ -181,6 +182,7 @@ BROKEN: dict[str, bytes] = {
     "another predicate": encoded(STATEMENT | {"predicateType": "https://slsa.dev/provenance/v1"}),
     "another type": encoded(STATEMENT | {"_type": "https://example.com"}),
     "no subject": encoded(STATEMENT | {"subject": []}),
+    "a digest that is none": encoded(STATEMENT | {"subject": [{"digest": {"sha256": "a\0"}}]}),
     "a subject without digest": encoded(STATEMENT | {"subject": [{"digest": {"md5": "a"}}]}),
     "too many subjects": encoded(attestation(openvex(says()), *[DIGEST] * 1001)),
     "an envelope of something else": encoded(envelope(STATEMENT, payloadType="text/plain")),

@@ -17,6 +17,8 @@ from customhouse.analysis.feeds.texts import plain
 from customhouse.analysis.vex import purls
 from customhouse.analysis.vex.statement import MAX_TEXT, Assessment, Justification, name_of
 from customhouse.database import now
+from customhouse.errors import Code, Failure
+from customhouse.names import project_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,18 +140,19 @@ def update(
 def revoke(
     tx: Transaction, project: str, number: int, by: str, at: int | None = None
 ) -> VulnerabilityException:
-    """Let an exception count no longer; it stays readable. Revoked once, it is not again.
+    """Let an exception count no longer; it stays readable.
 
     Raises:
-        Failure: EXCEPTION_UNKNOWN.
+        Failure: EXCEPTION_UNKNOWN; EXCEPTION_REVOKED, if it was already.
     """
     at = now() if at is None else at
-    if get(tx, project, number).revoked_at is None:
-        tx.execute(
-            update_rows(EXCEPTION)
-            .where(EXCEPTION.c.id == number)
-            .values(revoked_at=at, revoked_by=by, updated_at=at)
-        )
+    if get(tx, project, number).revoked_at is not None:
+        raise Failure(Code.EXCEPTION_REVOKED, exception=number, project=project_id(project))
+    tx.execute(
+        update_rows(EXCEPTION)
+        .where(EXCEPTION.c.id == number)
+        .values(revoked_at=at, revoked_by=by, updated_at=at)
+    )
     return get(tx, project, number)
 
 

@@ -152,11 +152,21 @@ def place(folder: Path, name: str) -> Path:
     """Where a file of a feed's folder belongs; the folders above it are made.
 
     Raises:
-        Failure: FEED_BUNDLE_INVALID, if its name leads elsewhere.
+        Failure: FEED_BUNDLE_INVALID, if its name leads elsewhere or to below another file.
     """
     parts = PurePosixPath(name).parts
-    if not parts or len(name) > 255 or "\0" in name or name.startswith("/") or ".." in parts:
+    if (
+        not parts
+        or len(name.encode()) > 255
+        or "\0" in name
+        or name.startswith("/")
+        or ".." in parts
+    ):
         raise Failure(Code.FEED_BUNDLE_INVALID, reason="a file in it has a name that is not safe")
     path = folder / FILES / Path(*parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        reason = "a file in it is a folder as well"
+        raise Failure(Code.FEED_BUNDLE_INVALID, reason=reason) from None
     return path

@@ -228,6 +228,7 @@ def _advisory(
     word = update.texts.get("severity", "").strip()
     severity = from_word(word)
     rejected = Tally()
+    count = len(update.packages)
     reason = "" if _CORE(identifier) else "of an extras repository"
     if update.kind != "security":
         reason = "not about a vulnerability"
@@ -248,7 +249,7 @@ def _advisory(
             for name, arches in fixes.items()
             for row in ranges(ecosystem, name, arches, (Severity.SEVERITY_UNSPECIFIED, ""))
         ),
-        skipped=(Omission(ecosystem, reason, len(update.packages)),) if reason else (),
+        skipped=(Omission(ecosystem, reason, count),) if reason and count else (),
         rejected=rejected.omissions(),
     )
 

@@ -29,6 +29,7 @@ from customhouse.analysis.vex.statement import (
     Product,
     Statement,
     Vex,
+    digest_of,
     invalid,
     name_of,
 )
@@ -298,9 +299,10 @@ def _is_image(purl: str) -> bool:
 
 
 def _digests(helper: _Helper | None) -> tuple[str, ...]:
-    return tuple(
-        f"{each.algorithm}:{each.value.lower()}"
+    told = (
+        digest_of(each.algorithm, each.value)
         for hashes in (helper.hashes if helper else None) or ()
         for each in hashes.file_hashes
-        if each.algorithm in _ALGORITHMS and len(each.value) <= 128
+        if each.algorithm in _ALGORITHMS
     )
+    return tuple(filter(None, told))

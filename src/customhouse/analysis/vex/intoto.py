@@ -17,7 +17,7 @@ import msgspec
 
 from customhouse.analysis.feeds import decoding
 from customhouse.analysis.vex.openvex import CONTEXT
-from customhouse.analysis.vex.statement import invalid
+from customhouse.analysis.vex.statement import digest_of, invalid
 
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _STATEMENT: Final = "https://in-toto.io/Statement/"
@@ -78,12 +78,13 @@ def predicate(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     subjects = statement.subject or []
     if len(subjects) > _MAX_SUBJECTS:
         raise invalid(f"it has more than {_MAX_SUBJECTS} subjects")
-    digests = tuple(
-        f"{name}:{subject.digest[name].lower()}"
+    told = (
+        digest_of(name, subject.digest[name])
         for subject in subjects
         for name in _ALGORITHMS
         if name in subject.digest
     )
+    digests = tuple(filter(None, told))
     if not digests:
         raise invalid("it names no subject by its digest")
     return bytes(statement.predicate), digests

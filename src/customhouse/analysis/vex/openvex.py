@@ -24,6 +24,7 @@ from customhouse.analysis.vex.statement import (
     Product,
     Statement,
     Vex,
+    digest_of,
     invalid,
     name_of,
 )
@@ -169,11 +170,12 @@ def _purl(thing: _Product | _Component | str) -> str:
 
 
 def _digests(hashes: dict[str, str] | None) -> tuple[str, ...]:
-    return tuple(
-        f"{_ALGORITHMS[name]}:{value.lower()}"
+    told = (
+        digest_of(_ALGORITHMS[name], value)
         for name, value in (hashes or {}).items()
-        if name in _ALGORITHMS and len(value) <= 128
+        if name in _ALGORITHMS
     )
+    return tuple(filter(None, told))
 
 
 def justification_of(word: str) -> Justification | None:

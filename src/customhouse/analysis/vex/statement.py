@@ -25,6 +25,7 @@ MAX_TEXT: Final = 4096
 MAX_IDENTIFIER: Final = 1024
 """Characters of what a document or a product is called."""
 
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{1,128}").fullmatch
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-:._][A-Za-z0-9]+)+", re.ASCII)
 _MAX_NAME: Final = 100
 
@@ -130,6 +131,11 @@ def name_of(text: str) -> str:
     if head.upper() == "GHSA":
         return f"GHSA-{rest.lower()}"
     return text.upper() if head.upper() in {"CVE", "DSA", "DLA", "USN", "RHSA"} else text
+
+
+def digest_of(algorithm: str, value: str) -> str:
+    """A digest as images have it, as `sha256:...`; empty if the value is none."""
+    return f"{algorithm}:{value.lower()}" if _DIGEST(value) else ""
 
 
 def invalid(reason: str) -> Failure:
