@@ -24,6 +24,7 @@ from customhouse.analysis.api import (
     occurrences,
     sboms,
     scans,
+    search,
 )
 from customhouse.blobstore import FileBlobStore
 from customhouse.database import Database, LoopDatabase
@@ -245,6 +246,7 @@ class Application:
             exceptions.router(database, settings.analysis.exception_days),
             sboms.router(database),
             history.router(database),
+            search.router(database, FileBlobStore(settings.data), authenticator.access),
             scans.router(database, settings.analysis.max_feed_age_hours),
             policies.router(database, authenticator.access),
             projects.router(database, authenticator.access, provisioner),

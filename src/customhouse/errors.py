@@ -340,6 +340,12 @@ class Code(Enum):
         "the request is malformed: {reason}",
         "Check the request against the API reference.",
     )
+    SEARCH_INVALID = Entry(
+        400,
+        "UNSUPPORTED",
+        "the search is not understood: {reason}",
+        "Ask for a package, with a version such as '<1.2.3' if need be, or for a vulnerability.",
+    )
     REQUEST_TIMEOUT = Entry(
         408,
         "BLOB_UPLOAD_INVALID",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from customhouse.database import Database
+import customhouse.application  # noqa: F401  # knows every table
+from customhouse.database import METADATA, Database
 from customhouse.database.migrations import migrate
 from tests.cli.program import CommandLine, signed_in
 from tests.faults.registry import Registry
@@ -32,7 +33,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         postgres: Postgres = request.getfixturevalue("postgres")
         url = postgres.database()
     made = Database(url)
-    migrate(made, tmp_path / "backups")
+    migrate(made, tmp_path / "backups", METADATA)
     yield made
     made.close()
 

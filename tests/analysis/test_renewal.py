@@ -61,14 +61,18 @@ def test_so_are_those_that_were_asked_for(tmp_path: Path) -> None:
         server.stop()
         path = server.data / "customhouse.sqlite"
         with closing(sqlite3.connect(path)) as connection, connection:
-            # As migration 0009 leaves them.
+            # As migrations 0009 and 0013 leave them.
             connection.execute("UPDATE image_analysis SET reader = 0")
+            connection.execute("DELETE FROM image_content")
             connection.execute("UPDATE inventory SET system_id = NULL, has_database = NULL")
         server.start()
 
         def is_renewed() -> bool:
             with closing(sqlite3.connect(path)) as connection:
-                query = "SELECT system_id, has_database FROM inventory"
-                return bool(connection.execute(query).fetchall() == [("debian", 1)])
+                query = (
+                    "SELECT system_id, has_database, chain_id IS NOT NULL FROM inventory"
+                    " JOIN image_content ON inventory_id = inventory.id"
+                )
+                return bool(connection.execute(query).fetchall() == [("debian", 1, 1)])
 
         wait_until(is_renewed, 30, "the inventory is complete")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import pty
 import re
-import select
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.program import CommandLine, signed_in
+from tests.cli.terminal import on_terminal
 from tests.faults.pushers import OS_RELEASE, dpkg_status
 from tests.faults.registry import Registry
 from tests.support.images import make_image
-from tests.support.processes import environment
-from tests.support.servers import COMMAND, customhouse_server
+from tests.support.servers import customhouse_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,20 +77,7 @@ TABLES = {
 
 @pytest.mark.parametrize("command", TABLES, ids=" ".join)
 def test_table_on_a_terminal(cli: CommandLine, command: tuple[str, ...]) -> None:
-    ours, theirs = pty.openpty()
-    env = environment({"HOME": str(cli.home)}) | dict(cli.env) | {"COLUMNS": "80", "TERM": "dumb"}
-    arguments = [cli.env.get(each, each) for each in command]
-    program = subprocess.Popen([COMMAND, *arguments], stdout=theirs, env=env)
-    os.close(theirs)
-    said = b""
-    while select.select([ours], [], [], 30)[0]:
-        try:
-            said += os.read(ours, 65536)
-        except OSError:  # the program has ended
-            break
-    os.close(ours)
-    assert program.wait(30) == 0
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", said.decode()).splitlines()
+    lines = on_terminal(cli, *(cli.env.get(each, each) for each in command))
     assert max(map(len, lines)) <= 80
     # The last column is not so narrow that its name is broken.
     assert set(lines[1]) == {"\N{BOX DRAWINGS LIGHT HORIZONTAL}"}

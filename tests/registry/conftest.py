@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import customhouse.application  # noqa: F401  # knows every table
+from customhouse.database import METADATA
 from customhouse.database.migrations import migrate
 from customhouse.iam import accounts, policies
 from customhouse.iam.access import Access
@@ -32,7 +34,7 @@ PROVISIONER = Provisioner(Access(), "iam.test", on_push=True)
 @pytest.fixture(autouse=True)
 def schema(database: Database, tmp_path: Path) -> None:
     """Every table."""
-    migrate(database, tmp_path / "backups")
+    migrate(database, tmp_path / "backups", METADATA)
     database.write(accounts.create, "ana")
     database.write(policies.grant, ROOT, ADMINISTRATOR, ANA.name)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from customhouse.analysis import findings, images, packages, readings
+from customhouse.analysis import contents, findings, images, origins, packages, readings
 from customhouse.analysis.archive import Limits
 from customhouse.analysis.images import Status
 from customhouse.analysis.inventory import Inventory, merge
@@ -204,7 +204,8 @@ class Analyst:
         except Failure as failure:
             self._note(digest, Status.FINISHED_FAILED.value, failure.message)
             return
-        self.database.write(_store, digest, inventory)
+        diff_ids = self.database.read(origins.diff_ids, self.store, digest)
+        self.database.write(_store, digest, inventory, diff_ids)
 
     def _note(self, digest: str, status: str, error: str) -> None:
         self.database.write(images.note, digest, Status(status), reader=READER_VERSION, error=error)
@@ -225,10 +226,11 @@ def _find(tx: Transaction, repository: str, digest: str) -> Manifest | None:
     return None if row is None else parse_manifest(row[2], row[1], digest)
 
 
-def _store(tx: Transaction, digest: str, inventory: Inventory) -> None:
+def _store(tx: Transaction, digest: str, inventory: Inventory, diff_ids: list[str]) -> None:
     before = images.get(tx, [digest])[digest].inventory_id
     number = packages.put(tx, inventory)
     findings.match_inventory(tx, number)
+    contents.put(tx, digest, number, diff_ids)
     reason = unsupported(inventory)
     images.note(
         tx,

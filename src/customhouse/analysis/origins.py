@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from customhouse.blobstore import BlobStore
     from customhouse.database import Transaction
+    from customhouse.oci import Manifest
 
 MAX_CONFIG = 4 * 1024**2
 """Bytes of a configuration that is read; real ones have some thousands."""
@@ -103,17 +104,37 @@ def of_images(
         if row is None:
             continue
         manifest = parse_manifest(row[2], row[1], digest)
-        if manifest.config is None:
-            continue
-        try:
-            with store.open(manifest.config.digest) as file:
-                config = file.read(MAX_CONFIG)
-        except (Failure, OSError):
-            continue  # what is lost of the configuration does not hide what is known of packages
-        origins = parse(config, len(manifest.layers))
-        for index, (layer, origin) in enumerate(zip(manifest.layers, origins, strict=True)):
-            found.setdefault((layer.digest, index), origin)
+        for index, (layer, origin) in enumerate(_read(store, manifest)):
+            found.setdefault((layer, index), origin)
     return found
+
+
+def of_manifest(tx: Transaction, store: BlobStore, digest: str) -> list[tuple[str, Origin]]:
+    """The digests and origins of an image's layers from the bottom, whoever holds the image.
+
+    Returns:
+        None at all if its configuration is lost.
+    """
+    row = manifests.anywhere(tx, digest)
+    return [] if row is None else _read(store, parse_manifest(row[1], row[0], digest))
+
+
+def diff_ids(tx: Transaction, store: BlobStore, digest: str) -> list[str]:
+    """The digests of the archives of an image's layers from the bottom; none if nothing tells."""
+    found = [origin.diff_id for _, origin in of_manifest(tx, store, digest)]
+    return found if all(found) else []
+
+
+def _read(store: BlobStore, manifest: Manifest) -> list[tuple[str, Origin]]:
+    if manifest.config is None:
+        return []
+    try:
+        with store.open(manifest.config.digest) as file:
+            config = file.read(MAX_CONFIG)
+    except (Failure, OSError):
+        return []  # what is lost of the configuration does not hide what is known of packages
+    layers = [layer.digest for layer in manifest.layers]
+    return list(zip(layers, parse(config, len(layers)), strict=True))
 
 
 def to_json(layer: str, index: int, origins: Mapping[tuple[str, int], Origin]) -> dict[str, Any]:

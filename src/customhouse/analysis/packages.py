@@ -40,10 +40,10 @@ PACKAGE = Table(
     Column("id", Integer, primary_key=True),
     # Of a package of the system those whose advisories count, joined by `+`; empty if none do.
     Column("ecosystem", Name, nullable=False),
-    Column("name", Name, nullable=False),
+    Column("name", Name, nullable=False, index=True),
     Column("version", Name, nullable=False),
     Column("arch", Name, nullable=False),
-    Column("source", Name, nullable=False),
+    Column("source", Name, nullable=False, index=True),
     Column("source_version", Name, nullable=False),
     Column("module", Name, nullable=False),
     Column("licence", Text, nullable=False),
@@ -98,7 +98,7 @@ INVENTORY_PACKAGE = Table(
     Column("layer", Name, nullable=False),
     Column("layer_index", Integer, nullable=False),
     Column("path", Text, nullable=False),
-    Index("ix_inventory_package_package", "package_id"),
+    Index("ix_inventory_package_package", "package_id", "inventory_id"),
 )
 
 _BATCH = 1000

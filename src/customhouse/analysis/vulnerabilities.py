@@ -94,6 +94,11 @@ def find(tx: Transaction, name: str) -> int | None:
     return _numbers(tx, [name]).get(name)
 
 
+def called(tx: Transaction, number: int) -> str:
+    """What a vulnerability is called; empty if there is none of the number."""
+    return str(tx.scalar(select(VULNERABILITY.c.name).where(VULNERABILITY.c.id == number)) or "")
+
+
 def aliases(tx: Transaction, numbers: Collection[int]) -> dict[int, list[str]]:
     """All names of vulnerabilities, in order, by number."""
     found: dict[int, list[str]] = {}

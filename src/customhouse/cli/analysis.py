@@ -1,4 +1,4 @@
-"""`customhouse analysis`: how images are analysed, without a server."""
+"""`customhouse analysis`: what is in all images together, and how versions compare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from customhouse.analysis.ecosystems import SCHEMES, version_key
 from customhouse.cli.output import notes, safe
 from customhouse.errors import Failure
 
-app = App(name="analysis", help="How versions are compared.")
+app = App(name="analysis", help="Find images by what is in them; compare versions.")
+app.command(
+    "customhouse.cli.find:find",
+    name="find",
+    help="Find the images that hold a package or have a vulnerability.",
+)
 
 
 def _known(_: object, scheme: str) -> None:

@@ -41,7 +41,11 @@ app.command(
     name="exceptions",
     help="Vulnerabilities that are accepted, or do no harm.",
 )
-app.command("customhouse.cli.analysis:app", name="analysis", help="How versions are compared.")
+app.command(
+    "customhouse.cli.analysis:app",
+    name="analysis",
+    help="Find images by what is in them; compare versions.",
+)
 app.command(
     "customhouse.cli.projects:app", name="projects", help="Projects, and who may do what in them."
 )

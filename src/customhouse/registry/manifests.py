@@ -59,7 +59,7 @@ REPOSITORY_MANIFEST = Table(
     Column("manifest_id", Integer, ForeignKey(MANIFEST.c.id), primary_key=True),
     Column("pushed_at", BigInteger, nullable=False),
     Column("pushed_by", Name, nullable=False),
-    Index("ix_repository_manifest_manifest", "manifest_id"),
+    Index("ix_repository_manifest_manifest", "manifest_id", "repository_id"),
 )
 
 # What a manifest is made of: the digests of its config and layers, or of its children.
@@ -115,6 +115,20 @@ class ImageFacts:
 def get(tx: Transaction, repository: str, digest: str) -> tuple[str, str, bytes] | None:
     """The digest, media type and bytes of a manifest that the repository holds, or None."""
     return _GET.first(tx, repository=repository, digest=digest)
+
+
+def anywhere(tx: Transaction, digest: str) -> tuple[str, bytes] | None:
+    """The media type and bytes of a manifest, whichever repository holds it, or None."""
+    row = tx.execute(
+        select(MANIFEST.c.media_type, MANIFEST.c.body).where(MANIFEST.c.digest == digest)
+    ).first()
+    return None if row is None else (row.media_type, row.body)
+
+
+def number(tx: Transaction, digest: str) -> int | None:
+    """The number of a manifest, whichever repository holds it, or None."""
+    row = _ID.first(tx, digest=digest)
+    return None if row is None else row[0]
 
 
 def pushed_at(tx: Transaction, repository: str, digest: str) -> int:
