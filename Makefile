@@ -45,7 +45,8 @@ format: $(DEVELOPED) ## Put the code in shape
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: $(DEVELOPED) ## Measure side by side with docker-registry
+bench: $(DEVELOPED) ## Measure side by side with docker-registry and Trivy
+	$(BIN)/pip install --quiet --constraint constraints.txt --group bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: fuzz
@@ -59,7 +60,7 @@ docs: $(DEVELOPED) ## Write the reference pages from the code
 
 .PHONY: constraints
 constraints: $(DEVELOPED) ## Pin the newest versions that fit pyproject.toml
-	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager pip --editable . --group dev --group fuzz
+	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager pip --editable . --group dev --group fuzz --group bench
 	$(BIN)/pip freeze --all --exclude customhouse --exclude setuptools > constraints.txt
 
 .PHONY: clean

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 
 from benchmarks.context import Context
-from benchmarks.measurements import access, blobs, idle, inventory, requests, start
+from benchmarks.measurements import (
+    access,
+    analysis,
+    blobs,
+    fleet,
+    idle,
+    inventory,
+    requests,
+    start,
+)
 from benchmarks.results import Result
 
 Measurement = Callable[[Context], list[Result]]
@@ -16,4 +25,6 @@ MEASUREMENTS: tuple[tuple[str, Measurement], ...] = (
     ("access", access.run),
     ("start", start.run),
     ("inventory", inventory.run),
+    ("analysis", analysis.run),
+    ("fleet", fleet.run),
 )

@@ -104,19 +104,23 @@ def write_feed(path: Path, records: int) -> None:
             archive.writestr(f"{name}.json", content)
 
 
-def changed_record(number: int, version: int) -> tuple[str, bytes]:
+def changed_record(number: int) -> tuple[str, bytes]:
     """A record about a package that all Debian images have, unlike any of the feed.
 
     Args:
-        number: of the package among those.
-        version: of the record: one says another fix than the next.
+        number: of its edition; each says something else about the fix.
 
     Returns:
-        Its name and its text.
+        The vulnerability's name, and the record.
     """
-    name = f"DEBIAN-CVE-3000-{1000 + number}"
-    source = _installed(number)
-    return name, _record(name, _SYSTEMS[0], source, [None] * 3 if version % 2 else [1] * 3, 0)
+    name = "CVE-3000-1000"
+    fixes = [None if is_vulnerable(number) else number] * RANGES_A_RECORD
+    return name, _record(f"DEBIAN-{name}", _SYSTEMS[0], _installed(0), fixes, number)
+
+
+def is_vulnerable(number: int) -> bool:
+    """Whether the package is vulnerable by that edition of the changed record, in every image."""
+    return number % 2 == 0
 
 
 def store_images(database: Database, inventories: int, count: int) -> None:

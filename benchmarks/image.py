@@ -1,8 +1,10 @@
-"""A small image that both servers are given."""
+"""Images of one layer that servers are given."""
 
+import gzip
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from benchmarks.wire import REPOSITORY, Endpoint, expect, relative, with_digest
@@ -21,7 +23,7 @@ class Image:
     Attributes:
         manifest: the bytes of its manifest.
         config: the bytes of its configuration.
-        layer: the bytes of its only layer, 4 KiB.
+        layer: the bytes of its only layer.
     """
 
     manifest: bytes
@@ -41,11 +43,21 @@ def _descriptor(media_type: str, content: bytes) -> dict[str, str | int]:
 def small_image() -> Image:
     """The image, always the same."""
     layer = Random(4096).randbytes(_LAYER_SIZE)
+    return _image(layer, digest_of(layer), _LAYER_TYPE)
+
+
+def image_of(path: Path) -> Image:
+    """An image whose only layer is a file, a tar archive in gzip."""
+    layer = path.read_bytes()
+    return _image(layer, digest_of(gzip.decompress(layer)), f"{_LAYER_TYPE}+gzip")
+
+
+def _image(layer: bytes, diff_id: str, media_type: str) -> Image:
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
-            "rootfs": {"type": "layers", "diff_ids": [digest_of(layer)]},
+            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         }
     ).encode()
     manifest = json.dumps(
@@ -53,7 +65,7 @@ def small_image() -> Image:
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
             "config": _descriptor(_CONFIG_TYPE, config),
-            "layers": [_descriptor(_LAYER_TYPE, layer)],
+            "layers": [_descriptor(media_type, layer)],
         }
     ).encode()
     return Image(manifest, config, layer)

@@ -14,6 +14,7 @@ from random import Random
 
 FILES = 10_000
 PACKAGES = 400
+SOURCES = 134
 _FOLDERS = 500
 _POOL = 8 << 20
 _MEAN_SIZE = 19_300
@@ -52,7 +53,7 @@ def _status(random: Random) -> bytes:
             f"Installed-Size: {random.randint(20, 20_000)}\n"
             "Maintainer: Nobody <nobody@example.org>\n"
             "Architecture: amd64\n"
-            f"Source: source-{number // 3}\n"
+            f"Source: source-{number % SOURCES}\n"
             f"Version: {random.randint(0, 9)}.{random.randint(0, 40)}-{random.randint(1, 9)}\n"
             + (f"Depends: {depends}\n" if depends else "")
             + "Description: a package\n"
@@ -61,8 +62,12 @@ def _status(random: Random) -> bytes:
     return "\n".join(stanzas).encode()
 
 
-def layer_files() -> Iterator[tuple[str, bytes]]:
-    """The names and the contents of all files, in the order of the archive."""
+def layer_files(edition: int = 0) -> Iterator[tuple[str, bytes]]:
+    """The names and the contents of all files, in the order of the archive.
+
+    Args:
+        edition: each has packages in other versions, and is otherwise the same.
+    """
     random = Random("layer")
     yield "etc/os-release", _OS_RELEASE.encode()
     pool = _pool(random)
@@ -74,17 +79,17 @@ def layer_files() -> Iterator[tuple[str, bytes]]:
     for number in range(PACKAGES):
         listed = "".join(f"/usr/share/folder-{number}/file-{at:05}\n" for at in range(25))
         yield f"var/lib/dpkg/info/package-{number}.list", listed.encode()
-    yield "var/lib/dpkg/status", _status(random)
+    yield "var/lib/dpkg/status", _status(Random(f"status {edition}"))
 
 
-def write_layer(path: Path) -> None:
-    """Write the layer: a tar archive in gzip, at the level that container tools use."""
+def write_layer(path: Path, edition: int = 0) -> None:
+    """Write an edition of the layer: a tar archive in gzip, at the level of container tools."""
     with (
         path.open("wb") as file,
         gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for name, content in layer_files():
+        for name, content in layer_files(edition):
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))

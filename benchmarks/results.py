@@ -12,6 +12,7 @@ class Rule(Enum):
 
     RATIO_AT_LEAST = "ratio ≥"
     VALUE_BELOW = "<"
+    VALUE_AT_LEAST = "≥"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Threshold:
         """Whether customhouse's value (or its ratio to the peer's) keeps the limit."""
         if self.rule is Rule.VALUE_BELOW:
             return ours < self.limit
+        if self.rule is Rule.VALUE_AT_LEAST:
+            return ours >= self.limit
         return ratio is not None and ratio >= self.limit
 
     def __str__(self) -> str:
@@ -86,6 +89,12 @@ THRESHOLDS: Mapping[str, Threshold] = MappingProxyType(
         "first start": _below(1.5),
         "start": _below(1.5),
         "layer inventory": _below(1),
+        "push to findings": _below(1.5),
+        "push to findings, beside Trivy's list": _ratio(2),
+        "feed loaded": Threshold(Rule.VALUE_AT_LEAST, 10_000),
+        "one changed advisory to all findings": _below(100),
+        "all ranges joined again": _below(10),
+        "database of the fleet": _below(2000),
     }
 )
 
