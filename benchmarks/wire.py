@@ -110,14 +110,17 @@ def expect(status: int, wanted: int, what: str, body: bytes = b"") -> None:
         raise BenchmarkError(f"{what}: {status} in place of {wanted}: {body[:300]!r}")
 
 
-def sign_in(endpoint: Endpoint, credentials: Credentials | None) -> Endpoint:
-    """Fetch a bearer token for pulling from and pushing to the benchmark's repository.
+def sign_in(
+    endpoint: Endpoint, credentials: Credentials | None, repository: str = REPOSITORY
+) -> Endpoint:
+    """Fetch a bearer token for pulling from and pushing to a repository.
 
     The realm and the service are those of the challenge to `GET /v2/`.
 
     Args:
         endpoint: the registry.
         credentials: whom to sign in as; None for a registry that asks nobody.
+        repository: the repository; none for a token for everything beside the registry's API.
 
     Returns:
         The endpoint with its authorization.
@@ -130,7 +133,9 @@ def sign_in(endpoint: Endpoint, credentials: Credentials | None) -> Endpoint:
     challenge = endpoint.ask("GET", "/v2/")
     expect(challenge.status, http.HTTPStatus.UNAUTHORIZED, "GET /v2/", challenge.body)
     wanted = dict(re.findall(r'(\w+)="([^"]*)"', challenge.headers.get("www-authenticate", "")))
-    query = {"service": wanted.get("service", ""), "scope": f"repository:{REPOSITORY}:pull,push"}
+    query = {"service": wanted.get("service", "")}
+    if repository:
+        query["scope"] = f"repository:{repository}:pull,push"
     path = urllib.parse.urlsplit(wanted.get("realm", "/token")).path
     answer = endpoint.ask(
         "GET",

@@ -22,7 +22,7 @@ from benchmarks.failure import BenchmarkError
 from benchmarks.image import TAG, Image, digest_of, image_of, push_image
 from benchmarks.layer import PACKAGES, SOURCES, write_layer
 from benchmarks.results import Result, judge, judge_rounds
-from benchmarks.wire import HOST, REPOSITORY, Endpoint, expect
+from benchmarks.wire import HOST, REPOSITORY, Endpoint, expect, sign_in
 
 _FEED = "benchmark"
 _POLL_SECONDS = 0.01
@@ -33,10 +33,7 @@ _RUNNING = frozenset({"PENDING", "SCANNING"})
 
 def run(context: Context) -> list[Result]:
     """Load advisories, then push images and have Trivy list them, in turns."""
-    credentials = context.ours.program.credentials
-    if credentials is None:
-        raise BenchmarkError("nobody to sign in as")
-    reader = Endpoint(context.ours.endpoint.port, credentials.basic())
+    reader = sign_in(context.ours.endpoint, context.ours.program.credentials, "")
     rounds: list[tuple[float, float]] = []
     with context.console.status("push to findings") as status:
         _load(reader)

@@ -155,6 +155,13 @@ def read_layer(
     return layer.reading(archive.count, archive.uncompressed, archive.skipped)
 
 
+def _database_of(path: str) -> Database | None:
+    for database in DATABASES:
+        if database.matches(path):
+            return database
+    return None
+
+
 # What stands at a path: the content of interest, or else the kind and a link's target.
 _Node = DatabaseReading | bytes | tuple[Kind, str]
 
@@ -192,7 +199,7 @@ class _Layer:
     def add(self, entry: Entry) -> None:
         """Take any other entry."""
         path = entry.path
-        database = next((database for database in DATABASES if database.matches(path)), None)
+        database = _database_of(path)
         if database is None and path not in _LINKED:
             if not entry.executable:
                 return

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from customhouse.analysis import occurrences, package_occurrences
 from customhouse.analysis.occurrences import Resource
@@ -39,6 +40,7 @@ def router(database: LoopDatabase, store: BlobStore, max_feed_age_hours: int) ->
     @routes.get(
         "/v1/projects/{project:path}/occurrences",
         dependencies=[Depends(permitted(Permission.OCCURRENCES_LIST, "project"))],
+        response_model=dict[str, Any],
     )
     async def list_occurrences(
         request: Request,
@@ -46,7 +48,7 @@ def router(database: LoopDatabase, store: BlobStore, max_feed_age_hours: int) ->
         filter_: Annotated[str, Query(alias="filter", max_length=_MAX_FILTER)],
         page_size: Annotated[int, Query(alias="pageSize", ge=0)] = 0,
         page_token: Annotated[str, Query(alias="pageToken", max_length=100)] = "",
-    ) -> dict[str, Any]:
+    ) -> Response:
         """The occurrences of one kind of one image.
 
         The filter has the form `kind="VULNERABILITY" AND resourceUrl="https://HOST/P/I@sha256:..."`;
@@ -56,16 +58,22 @@ def router(database: LoopDatabase, store: BlobStore, max_feed_age_hours: int) ->
         resource = resource_of(request, project, url)
         if kind == "DISCOVERY":
             age = max_feed_age_hours * _HOUR
-            return {"occurrences": await database.query(occurrences.discovery, resource, age)}
+            found = await database.query(occurrences.discovery, resource, age)
+            return _json({"occurrences": found})
         count = min(page_size or _MAX_PAGE, _MAX_PAGE)
         of_kind = package_occurrences.of_image if kind == "PACKAGE" else occurrences.vulnerabilities
         found, last = await database.query(of_kind, store, resource, after(page_token), count)
         answer: dict[str, Any] = {"occurrences": found}
         if last:
             answer["nextPageToken"] = str(last)
-        return answer
+        return _json(answer)
 
     return routes
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    """An answer of half a megabyte at times: the framework's own way takes longer than the rest."""
+    return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 def resource_of(request: Request, project: str, url: str) -> Resource:

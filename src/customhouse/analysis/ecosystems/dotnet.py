@@ -58,7 +58,7 @@ _DECODER = msgspec.json.Decoder(_Document)
 
 def matches(path: str) -> bool:
     """Tell whether a path inside an image lists the libraries of a program of .NET."""
-    return _PATH(path) is not None
+    return path.endswith(".deps.json") and _PATH(path) is not None
 
 
 def parse(path: str, content: bytes) -> Listing:

@@ -187,7 +187,7 @@ _SUM = re.compile(r"[0-9a-f]{32}  ?(.*)").fullmatch
 
 def lists_files(path: str) -> bool:
     """Tell whether a path inside an image is the list of a package's files."""
-    return bool(_LIST(path) or _SUMS(path))
+    return path.endswith((".list", ".md5sums")) and bool(_LIST(path) or _SUMS(path))
 
 
 def parse_files(path: str, content: bytes) -> Listing:

@@ -53,6 +53,7 @@ MAX_TEXT = 64 * 1024
 """Bytes of a `pom.properties` or manifest that are read; what is of interest stands in front."""
 
 _MAX_DIRECTORY = 32 * 1024**2
+_ENDS = frozenset({"ar", "AR", "aR", "Ar"})
 _ARCHIVE = re.compile(r"(?:.*/)?[^/]+\.(?:[jwe]ar|par)", re.IGNORECASE | re.DOTALL).fullmatch
 _WANTED = re.compile(
     rb"(?P<pom>(?:(?:WEB|BOOT)-INF/classes/)?META-INF/maven/(?P<group>[^/]+)/(?P<artifact>[^/]+)/pom\.properties)"
@@ -127,7 +128,7 @@ class _Entry:
 
 def matches(path: str) -> bool:
     """Tell whether a path inside an image is an archive of Java."""
-    return _ARCHIVE(path) is not None
+    return path[-2:] in _ENDS and _ARCHIVE(path) is not None
 
 
 def parse(path: str, file: BinaryIO) -> Listing:

@@ -40,7 +40,7 @@ _DECODER = msgspec.json.Decoder(_Manifest)
 
 def matches(path: str) -> bool:
     """Tell whether a path inside an image is the manifest of an installed package."""
-    return _PATH(path) is not None
+    return path.endswith("/package.json") and _PATH(path) is not None
 
 
 def parse(path: str, manifest: bytes) -> Listing:

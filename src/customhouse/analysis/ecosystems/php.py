@@ -58,7 +58,7 @@ _PACKAGE = msgspec.json.Decoder(_Package)
 
 def matches(path: str) -> bool:
     """Tell whether a path inside an image is Composer's list of installed packages."""
-    return _PATH(path) is not None
+    return path.endswith("/installed.json") and _PATH(path) is not None
 
 
 def parse(path: str, content: bytes) -> Listing:

@@ -48,7 +48,7 @@ _MAX_FILE_NAME = 255
 
 def matches(path: str) -> bool:
     """Tell whether a path inside an image is the specification of an installed package."""
-    return _PATH(path) is not None
+    return path.endswith(".gemspec") and _PATH(path) is not None
 
 
 def parse(path: str, content: bytes) -> Listing:
