@@ -29,10 +29,10 @@ from sqlalchemy import (
 from customhouse.analysis import vulnerabilities
 from customhouse.analysis.severity import Score, newest
 from customhouse.analysis.vulnerabilities import VULNERABILITY
-from customhouse.database import METADATA, Name, insert, insert_many, lock, now, upsert
+from customhouse.database import METADATA, Name, among, insert, insert_many, lock, now, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
     from customhouse.analysis.feeds import Advisory, Affected
@@ -70,7 +70,6 @@ ADVISORY = Table(
     Column("score", Integer),
     Column("score_source", Text),
     UniqueConstraint("feed", "name", name="uq_advisory_identity"),
-    Index("ix_advisory_name", "name"),
 )
 
 # What an advisory is about.
@@ -120,7 +119,6 @@ ENCODING = 4
 _BODY = msgspec.json.Encoder()
 _fixed = attrgetter("fixed")
 _LOCK = "advisories"
-_BATCH = 5000
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -148,23 +146,19 @@ def known(tx: Transaction, feed: str) -> dict[bytes, int]:
 
 def numbers(tx: Transaction, feed: str, names: Collection[str]) -> dict[str, int]:
     """The numbers of those of a feed's advisories that are there, by name."""
-    listed = sorted(names)
-    found: dict[str, int] = {}
-    for start in range(0, len(listed), _BATCH):
-        rows = tx.execute(
-            select(ADVISORY.c.name, ADVISORY.c.id).where(
-                ADVISORY.c.feed == feed, ADVISORY.c.name.in_(listed[start : start + _BATCH])
-            )
+    rows = tx.execute(
+        select(ADVISORY.c.name, ADVISORY.c.id).where(
+            ADVISORY.c.feed == feed, among(tx, ADVISORY.c.name, names)
         )
-        found |= dict(rows.all())
-    return found
+    )
+    return dict(rows.all())
 
 
 def marks(tx: Transaction, feed: str, names: Collection[str]) -> dict[str, bytes]:
     """The fingerprints of those of a feed's advisories that are there, by name."""
     rows = tx.execute(
         select(ADVISORY.c.name, ADVISORY.c.fingerprint).where(
-            ADVISORY.c.feed == feed, ADVISORY.c.name.in_(names)
+            ADVISORY.c.feed == feed, among(tx, ADVISORY.c.name, names)
         )
     )
     return dict(rows.all())
@@ -219,17 +213,9 @@ def put(tx: Transaction, feed: str, records: Sequence[tuple[Advisory, bytes]]) -
             for each in listed
         ],
     )
-    insert_many(
-        tx,
-        AFFECTED,
-        [column.name for column in AFFECTED.c if column.name != "id"],
-        [
-            _range_row(there[advisory.id], advisory, item)
-            for advisory in found
-            # Of several fixes the highest is shown, which is the last.
-            for item in sorted(advisory.affected, key=_fixed)
-        ],
-    )
+    columns = [column.name for column in AFFECTED.c if column.name != "id"]
+    rows = [row for advisory in found for row in _range_rows(there[advisory.id], advisory)]
+    insert_many(tx, AFFECTED, columns, rows)
     _await_matching(tx, [there[advisory.id] for advisory in found])
     return merged
 
@@ -263,7 +249,8 @@ def _forget(tx: Transaction, advisory_ids: Sequence[int]) -> None:
 def _await_matching(tx: Transaction, advisory_ids: Sequence[int]) -> None:
     """Let the vulnerabilities that advisories are about wait to be matched."""
     link = ADVISORY_VULNERABILITY
-    these = select(link.c.vulnerability_id).where(link.c.advisory_id.in_(advisory_ids)).distinct()
+    here = among(tx, link.c.advisory_id, advisory_ids)
+    these = select(link.c.vulnerability_id).where(here).distinct()
     statement = insert(tx, UNMATCHED).from_select(["vulnerability_id"], these)
     tx.execute(statement.on_conflict_do_nothing())
 
@@ -306,25 +293,30 @@ def _advisory_row(number: int, feed: str, advisory: Advisory, mark: bytes) -> tu
     )
 
 
-def _range_row(number: int, advisory: Advisory, item: Affected) -> tuple[object, ...]:
-    """The values of `AFFECTED`, in the order of its columns after the first."""
-    is_own = item.severity > 0
-    severity = int(item.severity if is_own else advisory.severity)
-    source = item.severity_source if is_own else advisory.severity_source
-    return (
-        number,
-        item.ecosystem,
-        item.name,
-        item.introduced,
-        item.fixed,
-        item.introduced_version,
-        item.fixed_version,
-        severity,
-        source,
-        _rating(severity, source, is_own=is_own),
-        item.status,
-        f" {' '.join(item.arches)} " if item.arches else None,
-    )
+def _range_rows(number: int, advisory: Advisory) -> Iterator[tuple[object, ...]]:
+    """The values of `AFFECTED`, in the order of its columns after the first, of an advisory."""
+    severity, source = int(advisory.severity), advisory.severity_source
+    rating = _rating(severity, source, is_own=False)
+    affected: Sequence[Affected] = advisory.affected
+    if len(affected) > 1:
+        # Of several fixes the highest is shown, which is the last.
+        affected = sorted(affected, key=_fixed)
+    for item in affected:
+        own, said = int(item.severity), item.severity_source
+        yield (
+            number,
+            item.ecosystem,
+            item.name,
+            item.introduced,
+            item.fixed,
+            item.introduced_version,
+            item.fixed_version,
+            own or severity,
+            said if own else source,
+            _rating(own, said, is_own=True) if own else rating,
+            item.status,
+            f" {' '.join(item.arches)} " if item.arches else None,
+        )
 
 
 def _rating(severity: int, source: str, *, is_own: bool) -> int:

@@ -134,7 +134,10 @@ def newest(scores: Iterable[Score]) -> tuple[Severity, str]:
     Returns:
         Unspecified and an empty text if there are no scores.
     """
-    score = max(scores, key=lambda score: score.version, default=None)
+    score = None
+    for each in scores:
+        if score is None or each.version > score.version:
+            score = each
     if score is None:
         return Severity.SEVERITY_UNSPECIFIED, ""
     return score.severity, f"CVSS {score.version} score {score.score}"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sqlalchemy import Column, ForeignKey, Integer, Table, bindparam, func, select, update
 
 from customhouse.analysis.feeds.texts import is_cve
-from customhouse.database import METADATA, Name, insert_many
+from customhouse.database import METADATA, Name, among, insert_many
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from customhouse.analysis.feeds import Advisory
     from customhouse.database import Transaction
@@ -38,7 +38,6 @@ VULNERABILITY_NAME = Table(
 # Databases of vulnerabilities: what one of their records lists as aliases is the same one. The
 # advisories of distributions (DSA, USN, RHSA ...) fix vulnerabilities and are none.
 _DATABASES: Final = frozenset({"CVE", "GHSA", "GO", "GSD", "MAL", "OSV", "PYSEC", "RUSTSEC"})
-_BATCH: Final = 5000
 
 
 class Identified(NamedTuple):
@@ -116,17 +115,12 @@ def _is_of_database(name: str) -> bool:
     return name.partition("-")[0] in _DATABASES
 
 
-def _numbers(tx: Transaction, wanted: Iterable[str]) -> dict[str, int]:
-    listed = sorted(wanted)
-    found: dict[str, int] = {}
-    for start in range(0, len(listed), _BATCH):
-        rows = tx.execute(
-            select(VULNERABILITY_NAME.c.name, VULNERABILITY_NAME.c.vulnerability_id).where(
-                VULNERABILITY_NAME.c.name.in_(listed[start : start + _BATCH])
-            )
-        )
-        found |= dict(rows.all())
-    return found
+def _numbers(tx: Transaction, wanted: Collection[str]) -> dict[str, int]:
+    known = VULNERABILITY_NAME.c
+    rows = tx.execute(
+        select(known.name, known.vulnerability_id).where(among(tx, known.name, wanted))
+    )
+    return dict(rows.all())
 
 
 @dataclass(slots=True)
@@ -144,15 +138,15 @@ class _Register:
 
     def read(self, wanted: Collection[str]) -> None:
         self.known = _numbers(self.tx, wanted)
-        numbers = sorted(set(self.known.values()))
-        for start in range(0, len(numbers), _BATCH):
-            batch = numbers[start : start + _BATCH]
-            rows = self.tx.execute(select(VULNERABILITY).where(VULNERABILITY.c.id.in_(batch)))
-            self.called |= dict(rows.all())
+        here = among(self.tx, VULNERABILITY.c.id, set(self.known.values()))
+        self.called = dict(self.tx.execute(select(VULNERABILITY).where(here)).all())
         last = self.tx.execute(select(func.max(VULNERABILITY.c.id))).scalar()
         self.next = (last or 0) + 1
 
     def resolve(self, group: tuple[str, ...]) -> int:
+        if len(group) == 1:
+            number = self.known.get(group[0])
+            return self._create(group[0]) if number is None else self.final(number)
         there = dict.fromkeys(self.final(self.known[name]) for name in group if name in self.known)
         # A number that is called by a CVE stays its own; others may join.
         free = [number for number in there if not is_cve(self.called[number])]
@@ -212,7 +206,8 @@ class _Register:
             )
 
     def _create(self, name: str) -> int:
-        number = self.next
+        number = self.known[name] = self.next
+        self.attached[name] = None
         self.next += 1
         self.called[number] = name
         self.created[number] = None

@@ -7,7 +7,16 @@ thread runs them, on which connection, and when it is committed is decided here 
 from customhouse.database.engine import Database, Transaction
 from customhouse.database.loop import LoopDatabase
 from customhouse.database.prepared import Prepared
-from customhouse.database.schema import METADATA, Name, insert, insert_many, lock, now, upsert
+from customhouse.database.schema import (
+    METADATA,
+    Name,
+    among,
+    insert,
+    insert_many,
+    lock,
+    now,
+    upsert,
+)
 
 __all__ = [
     "METADATA",
@@ -16,6 +25,7 @@ __all__ = [
     "Name",
     "Prepared",
     "Transaction",
+    "among",
     "insert",
     "insert_many",
     "lock",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData, Text, func, select
+import msgspec
+from sqlalchemy import MetaData, Text, any_, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import ColumnElement, Table
 
     from customhouse.database.engine import Transaction
 
@@ -61,6 +62,21 @@ def insert_many(
         # The names are this program's own.
         statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
         tx.exec_driver_sql(statement, list(rows))
+
+
+def among(
+    tx: Transaction, column: ColumnElement[Any], values: Collection[int] | Collection[str]
+) -> ColumnElement[bool]:
+    """Whether a column has one of any number of values.
+
+    They are handed over as one parameter: engines take but so many, and each costs a microsecond.
+    """
+    if tx.dialect.name == "postgresql":
+        kind = Text() if isinstance(column.type, Text) else column.type
+        listed = bindparam(None, list(values), postgresql.ARRAY(kind), unique=True)
+        return column == any_(listed)
+    text = msgspec.json.encode(list(values)).decode()
+    return column.in_(select(func.json_each(text).table_valued("value").c.value))
 
 
 def upsert(

@@ -124,10 +124,7 @@ class _Member(NamedTuple):
     packed: int
     size: int
     at: int
-
-    @property
-    def is_document(self) -> bool:
-        return self.name.lower().endswith(SUFFIX)
+    is_document: bool
 
 
 class _Archive:
@@ -172,15 +169,15 @@ class _Archive:
                 size, packed, place = _long(extra, size, packed, place)
             at += of_name + of_extra + of_comment
             name = raw_name.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
-            member = _Member(name, raw_name, flags, method, checksum, packed, size, place)
-            if member.is_document:
+            is_document = name.lower().endswith(SUFFIX)
+            if is_document:
                 count += 1
                 unpacked += min(size, MAX_DOCUMENT)
             if count > MAX_DOCUMENTS:
                 raise _invalid(f"it has more than {MAX_DOCUMENTS} members")
             if unpacked > MAX_UNPACKED:
                 raise _invalid(f"it unpacks to more than {MAX_UNPACKED >> 30} GiB")
-            yield member
+            yield _Member(name, raw_name, flags, method, checksum, packed, size, place, is_document)
 
     def content(self, member: _Member) -> bytes:
         """Unpack a member.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from customhouse.analysis.feeds.advisory import Advisory, Omission
@@ -119,11 +118,8 @@ def _is_index_entry(record: Record) -> bool:
 
 
 def _aliases(record: Record) -> tuple[str, ...]:
-    names = {
-        name: None
-        for name in chain(record.aliases or (), record.upstream or ())
-        if _IDENTIFIER(name) and name != record.id
-    }
+    listed = [*(record.aliases or ()), *(record.upstream or ())]
+    names = dict.fromkeys(name for name in listed if _IDENTIFIER(name) and name != record.id)
     if record.related and record.id.partition("-")[0] in _FIXES_RELATED and not _cves(names):
         names |= dict.fromkeys(filter(_CVE_OR_GHSA, record.related))
     if len(names) > MAX_ALIASES:
@@ -133,7 +129,7 @@ def _aliases(record: Record) -> tuple[str, ...]:
 
 def _cves(names: Iterable[str]) -> tuple[str, ...]:
     """CVE identifiers, also out of those which a distribution derives: UBUNTU-CVE-2024-1234."""
-    return tuple(dict.fromkeys(match[1] for match in map(_CVE, names) if match))
+    return tuple(dict.fromkeys([match[1] for name in names if (match := _CVE(name))]))
 
 
 def _is_known(moment: datetime | None) -> TypeGuard[datetime]:
