@@ -16,6 +16,7 @@ from random import Random
 
 from benchmarks.image import MANIFEST_TYPE
 from customhouse.analysis import findings, packages
+from customhouse.analysis.contents import IMAGE_CONTENT
 from customhouse.analysis.ecosystems import Package
 from customhouse.analysis.images import IMAGE_ANALYSIS, Status
 from customhouse.analysis.inventory import Inventory, InventoryPackage
@@ -102,6 +103,11 @@ def write_feed(path: Path, records: int) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in _records(records):
             archive.writestr(f"{name}.json", content)
+
+
+def common_package() -> str:
+    """The name of a source package that all images have."""
+    return f"source-{_installed(0)}"
 
 
 def changed_record(number: int) -> tuple[str, bytes]:
@@ -300,4 +306,10 @@ def _put_images(tx: Transaction, numbers: range, inventories: list[int]) -> None
             )
             for number, digest in digests.items()
         ],
+    )
+    insert_many(
+        tx,
+        IMAGE_CONTENT,
+        ["manifest_id", "inventory_id", "base_id"],
+        [(number + 1, inventories[number % len(inventories)], 0) for number in numbers],
     )

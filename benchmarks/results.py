@@ -94,6 +94,7 @@ THRESHOLDS: Mapping[str, Threshold] = MappingProxyType(
         "feed loaded": Threshold(Rule.VALUE_AT_LEAST, 10_000),
         "one changed advisory to all findings": _below(100),
         "all ranges joined again": _below(10),
+        "question about all images": _below(1000),
         "database of the fleet": _below(2000),
     }
 )

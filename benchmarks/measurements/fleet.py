@@ -14,7 +14,7 @@ from benchmarks import fleet
 from benchmarks.context import Context
 from benchmarks.failure import BenchmarkError
 from benchmarks.results import Result, judge
-from customhouse.analysis import findings, loading, vulnerabilities
+from customhouse.analysis import findings, holders, loading, vulnerabilities, wanted
 from customhouse.analysis.advisories import UNMATCHED
 from customhouse.analysis.loading import Plan
 from customhouse.analysis.vulnerabilities import VULNERABILITY
@@ -24,6 +24,7 @@ from customhouse.database.migrations import migrate
 _FEED = "fleet"
 _RECORDS, _INVENTORIES, _IMAGES = 500_000, 2_000, 100_000
 _QUICK = 20  # times fewer
+_PAGE = 100
 
 
 class Measured(NamedTuple):
@@ -33,12 +34,15 @@ class Measured(NamedTuple):
         records: records loaded in a second of the processor's time.
         changed: seconds from a file with one changed record to all findings, of each round.
         joined: seconds to join all ranges with all packages again.
+        asked: seconds to find a page of the images that hold a package which all have, and to
+            count them all.
         size: of the database, in bytes.
     """
 
     records: float
     changed: list[float]
     joined: float
+    asked: float
     size: int
 
 
@@ -57,6 +61,7 @@ def run(context: Context) -> list[Result]:
         judge("feed loaded", "records/CPU s", measured.records),
         judge("one changed advisory to all findings", "ms", median(measured.changed) * 1000),
         judge("all ranges joined again", "s", measured.joined),
+        judge("question about all images", "ms", measured.asked * 1000),
         judge("database of the fleet", "MB", measured.size / 1_000_000),
     ]
 
@@ -82,8 +87,9 @@ def measure(folder: Path, feed: Path, rounds: int) -> Measured:
         joined = time.monotonic() - started_again
         if database.read(_count) != before:
             raise BenchmarkError("joined again, the findings are others")
+        asked = min(database.read(_ask) for _ in range(rounds))
         size = sum(file.stat().st_size for file in folder.glob("fleet.sqlite*"))
-        return Measured(outcome.read / seconds, changed, joined, size)
+        return Measured(outcome.read / seconds, changed, joined, asked, size)
     finally:
         database.close()
 
@@ -122,6 +128,17 @@ def _count(tx: Transaction, name: str = "") -> int:
         number = vulnerabilities.find(tx, name)
         statement = statement.where(findings.FINDING.c.vulnerability_id == (number or 0))
     return int(tx.execute(statement).scalar_one())
+
+
+def _ask(tx: Transaction) -> float:
+    started = time.monotonic()
+    sought = wanted.seek(tx, wanted.parse(package=fleet.common_package()))
+    page = holders.page(tx, sought, None, ("", 0), _PAGE)
+    tally = holders.tally(tx, sought, None)
+    seconds = time.monotonic() - started
+    if not 0 < len(page) <= tally.images:
+        raise BenchmarkError(f"{len(page)} images are found, {tally.images} counted")
+    return seconds
 
 
 def _forget(tx: Transaction) -> None:

@@ -30,6 +30,8 @@ REGISTRY = shutil.which("docker-registry")
         (Threshold(Rule.RATIO_AT_LEAST, 8), 100.0, None, False),
         (Threshold(Rule.VALUE_BELOW, 64), 63.9, None, True),
         (Threshold(Rule.VALUE_BELOW, 64), 64.0, 0.1, False),
+        (Threshold(Rule.VALUE_AT_LEAST, 64), 64.0, None, True),
+        (Threshold(Rule.VALUE_AT_LEAST, 64), 63.9, 100.0, False),
     ],
 )
 def test_threshold(threshold: Threshold, ours: float, ratio: float | None, met: bool) -> None:
@@ -38,7 +40,7 @@ def test_threshold(threshold: Threshold, ours: float, ratio: float | None, met: 
 
 def test_what_is_promised() -> None:
     ratios = {n: t.limit for n, t in THRESHOLDS.items() if t.rule is Rule.RATIO_AT_LEAST}
-    assert sorted(ratios.values()) == [0.9, 1, 1, 1, 8, 8, 8, 8]
+    assert sorted(ratios.values()) == [0.9, 1, 1, 1, 2, 8, 8, 8, 8]
     assert THRESHOLDS["layer inventory"] == Threshold(Rule.VALUE_BELOW, 1)
 
 
