@@ -30,7 +30,7 @@ run: $(INSTALLED) ## Start the server on http://localhost:5000, data in ./data (
 test: $(DEVELOPED) ## Install the real clients, check the code, run the tests (ARGS="-k docker")
 	tests/install-clients
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: $(DEVELOPED) ## Check style, types and who imports whom

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ pytest_plugins = [
     "tests.support.postgres",
     "tests.support.servers",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files of few tests first.
+
+    They are those of long tests. At the end, while one worker has a last file, the other has none.
+    """
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: tests[item.path])
 
 
 @pytest.fixture(scope="session")
