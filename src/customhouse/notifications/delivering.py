@@ -12,6 +12,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -83,10 +84,10 @@ class Deliverer:
                 except (DBAPIError, Failure):
                     _log.exception("what is to be delivered cannot be read")
                     pause = _RETRY_SECONDS
-                try:
-                    await asyncio.wait_for(self._freed.wait(), pause)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    # `wait_for` of Python 3.11 loses a cancellation that comes with what it awaits.
+                    async with asyncio.timeout(pause):
+                        await self._freed.wait()
         finally:
             for task in self._running:
                 task.cancel()
