@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import customhouse.application  # noqa: F401  # knows every table
-from customhouse.database import METADATA, Database
-from customhouse.database.migrations import migrate
 from tests.cli.program import CommandLine, signed_in
 from tests.faults.registry import Registry
+from tests.support.databases import with_all_tables
 from tests.support.servers import CustomhouseServer, customhouse_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from customhouse.database import Database
     from tests.support.postgres import Postgres
 
 
@@ -28,12 +27,7 @@ if TYPE_CHECKING:
 )
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database with all tables, on each engine in turn."""
-    url = f"sqlite:///{tmp_path / 'test.sqlite'}"
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        url = postgres.database()
-    made = Database(url)
-    migrate(made, tmp_path / "backups", METADATA)
+    made = with_all_tables(request, request.param, tmp_path)
     yield made
     made.close()
 

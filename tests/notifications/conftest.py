@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from customhouse.database import METADATA, Database, now
-from customhouse.database.migrations import migrate
+from customhouse.database import now
 from customhouse.iam import projects
 from customhouse.notifications import claims, deliveries, subscriptions
 from customhouse.notifications.delivering import Deliverer
@@ -22,14 +21,15 @@ from customhouse.settings import NotificationSettings
 from tests.contract.engines import ENGINES
 from tests.faults.processes import wait_until
 from tests.notifications.receiver import Receiver, receiving
+from tests.support.databases import with_all_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from customhouse.database import Database
     from customhouse.notifications.claims import Claimed
     from customhouse.notifications.deliveries import Delivery
-    from tests.support.postgres import Postgres
 
 PROJECT = "acme"
 IMAGE = f"registry.example.com/{PROJECT}/web@sha256:{'a' * 64}"
@@ -54,12 +54,7 @@ DATA = {
 @pytest.fixture(params=ENGINES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database of each engine in turn, with a project."""
-    url = f"sqlite:///{tmp_path / 'test.sqlite'}"
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        url = postgres.database()
-    made = Database(url)
-    migrate(made, tmp_path / "backups", METADATA)
+    made = with_all_tables(request, request.param, tmp_path)
     made.write(projects.create, PROJECT, "user:ana")
     yield made
     made.close()

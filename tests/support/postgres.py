@@ -35,11 +35,16 @@ class Postgres:
     program: Program
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def database(self) -> str:
-        """Make an empty database with collation C and return its SQLAlchemy URL."""
+    def database(self, template: str = "template0") -> str:
+        """Make a database with collation C and return its SQLAlchemy URL.
+
+        Args:
+            template: the database that it is a copy of, to which nobody is connected; by default
+                an empty one.
+        """
         name = f"test_{next(self.numbers)}"
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return self._address(name).replace("postgresql:", "postgresql+psycopg:")
 
     def answers(self) -> bool:

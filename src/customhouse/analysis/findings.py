@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
+from customhouse.analysis import stream_ranges
 from customhouse.analysis.advisories import (
     ADVISORY,
     ADVISORY_VULNERABILITY,
@@ -210,14 +211,10 @@ def _choose(tx: Transaction, which: ColumnElement[bool]) -> None:
                 & (AFFECTED.c.name == PACKAGE_NAME.c.name)
                 & (AFFECTED.c.introduced <= PACKAGE_NAME.c.key)
                 & (PACKAGE_NAME.c.key < AFFECTED.c.fixed)
-                & (
-                    AFFECTED.c.arches.is_(None)
-                    | (PACKAGE_NAME.c.arch == "")
-                    | AFFECTED.c.arches.like("% " + PACKAGE_NAME.c.arch + " %")
-                ),
+                & stream_ranges.are_for_architecture(),
             ).join(link, link.c.advisory_id == AFFECTED.c.advisory_id)
         )
-        .where(which, or_(link.c.is_alone, ~overruled))
+        .where(which, or_(link.c.is_alone, ~overruled), stream_ranges.that_count(tx, which))
         .group_by(PACKAGE_NAME.c.package_id, link.c.vulnerability_id)
     )
     names = ["package_id", "vulnerability_id", "shown", "rated"]

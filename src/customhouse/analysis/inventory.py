@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from dataclasses import dataclass, replace
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,15 @@ class Inventory(msgspec.Struct, frozen=True):
         databases: paths of the files that list the system's. An image without any is not one
             without packages of its system: nothing is known of these.
         digest: `sha256:` and the hash of all of the above; equal inventories have equal ones.
+        content_sets: repositories that packages are from, as far as the files in the image tell.
+            What follows from them is part of the system.
     """
 
     system: System | None
     packages: tuple[InventoryPackage, ...]
     databases: tuple[str, ...]
     digest: str
+    content_sets: tuple[str, ...] = ()
 
 
 def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
@@ -87,7 +91,8 @@ def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
         if image.size() > MAX_PACKAGES:
             raise exceeded(f"the image has more than {MAX_PACKAGES} packages")
     databases = image.databases()
-    system = recognise(image.files())
+    sets = image.content_sets()
+    system = recognise(image.files(), sets)
     # Where no advisories are about the system, what its packages own is judged by itself.
     owned = image.owned(system.id) if system and system.ecosystem else frozenset()
     licences = image.licences()
@@ -106,7 +111,8 @@ def merge(layers: Iterable[tuple[str, LayerReading]]) -> Inventory:
     packages = tuple(package for _, package in sorted(found.items()))
     paths = tuple(path for path, database in databases if database.reading.reader in _SYSTEMS)
     canonical = msgspec.json.encode((system, packages, paths))
-    return Inventory(system, packages, paths, f"sha256:{hashlib.sha256(canonical).hexdigest()}")
+    digest = f"sha256:{hashlib.sha256(canonical).hexdigest()}"
+    return Inventory(system, packages, paths, digest, sets)
 
 
 def _identity(package: Package) -> tuple[str, str, str]:
@@ -171,6 +177,11 @@ class _Image:
             for _, database in self.databases()
             for name, licence in database.reading.licences.items()
         }
+
+    def content_sets(self) -> tuple[str, ...]:
+        """Give the content sets that any of the files tells."""
+        told = (database.reading.content_sets for _, database in self.databases())
+        return tuple(sorted(set(chain.from_iterable(told))))
 
     def files(self) -> dict[str, bytes]:
         """Give the contents of `systems.FILES`, links followed."""

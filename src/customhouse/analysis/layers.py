@@ -14,14 +14,14 @@ import zstandard
 
 from customhouse.analysis.archive import Entry, Kind, Limits, entries
 from customhouse.analysis.compression import corrupt, exceeded
-from customhouse.analysis.ecosystems import DATABASES, Database, Package
+from customhouse.analysis.ecosystems import DATABASES, Database, Package, content_sets
 from customhouse.analysis.systems import FILES
 from customhouse.analysis.tarheader import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READER_VERSION = 5
+READER_VERSION = 6
 """Goes up whenever the same layer gives another reading; readings of older versions are stale."""
 
 MAX_KEPT = 100_000
@@ -42,6 +42,7 @@ _OPAQUE = ".wh..wh..opq"
 _AUFS = ".wh..wh."  # its own bookkeeping, which removes nothing
 
 _DATABASE_FOLDERS = (
+    *content_sets.FOLDERS,
     "lib/apk/db",
     "usr/lib/apk/db",
     "usr/lib/dpkg/status.d",
@@ -85,6 +86,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
         unreadable: number of stanzas that were none.
         owned: files of packages by their names, as of `ecosystems.Listing`.
         licences: of packages by their names, as of `ecosystems.Listing`.
+        content_sets: as of `ecosystems.Listing`.
     """
 
     reader: str
@@ -92,6 +94,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     unreadable: int
     owned: Mapping[str, tuple[str, ...]] = {}
     licences: Mapping[str, str] = {}
+    content_sets: tuple[str, ...] = ()
 
 
 class LayerReading(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,10 +261,16 @@ class _Layer:
         listing = database.parse(path, file)
         self._packages += len(listing.packages)
         self._count(sum(len(path) for paths in listing.owned.values() for path in paths))
+        self._count(sum(map(len, listing.content_sets)))
         if self._packages > MAX_KEPT:
             raise exceeded(f"it lists more than {MAX_KEPT} packages")
         return DatabaseReading(
-            database.name, listing.packages, listing.unreadable, listing.owned, listing.licences
+            database.name,
+            listing.packages,
+            listing.unreadable,
+            listing.owned,
+            listing.licences,
+            listing.content_sets,
         )
 
     def _keep(self, path: str) -> None:

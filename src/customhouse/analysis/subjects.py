@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from customhouse.analysis.ecosystems import canonical, rpm, scheme_of, version_key
+from customhouse.analysis.systems.streams import is_built_later
 from customhouse.errors import Failure
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def subjects(package: Package, ecosystems: Sequence[str]) -> Iterator[Subject]:
     """Give the names under which a package is known.
 
     A package of a system is known by its source package's name and version; one of rpm by its own
-    as well. A version that is none gives nothing, so that it matches nothing.
+    as well. A version that is none gives nothing, so that it matches nothing. What was built for a
+    later release than that of a stream of Red Hat's is not known there.
 
     Args:
         package: the package.
@@ -48,7 +50,7 @@ def subjects(package: Package, ecosystems: Sequence[str]) -> Iterator[Subject]:
     arch = "" if package.arch in _EVERY_ARCH else package.arch
     for ecosystem in (package.ecosystem,) if package.ecosystem else ecosystems:
         scheme = scheme_of(ecosystem)
-        if scheme is None:
+        if scheme is None or is_built_later(ecosystem, package.version):
             continue
         known: tuple[tuple[str, str], ...] = (
             (canonical(ecosystem, package.source), package.source_version),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from customhouse.analysis.ecosystems import (
     apk,
     binaries,
+    content_sets,
     dotnet,
     dpkg,
     dpkg_licences,
@@ -61,6 +62,7 @@ DATABASES: tuple[Database, ...] = (
     rpm.DATABASE,
     dpkg.FILES,
     dpkg_licences.DATABASE,
+    content_sets.DATABASE,
     python.DATABASE,
     node.DATABASE,
     java.DATABASE,

@@ -79,12 +79,15 @@ class Listing:
             a language (see `ownership`), as the database writes them but without leading slash.
         licences: for names of packages of the system their licences, where another file than the
             database states them.
+        content_sets: names of the repositories that packages are from, as the module of this name
+            reads them.
     """
 
     packages: tuple[Package, ...]
     unreadable: int
     owned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
+    content_sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

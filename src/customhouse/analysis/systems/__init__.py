@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,9 +22,10 @@ from customhouse.analysis.systems.files import (
     text,
     variables,
 )
+from customhouse.analysis.systems.streams import streams
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["FILES", "MAX_BYTES", "System", "recognise"]
 
@@ -41,7 +42,8 @@ class System:
         ecosystem: OSV ecosystem of its packages, such as `Debian:12`; None if there are no
             advisories in that form for it, or its release is not known. A rebuild of a known
             system, as `ID_LIKE` tells, is not taken for it.
-        also: further ecosystems whose advisories count, such as `Ubuntu:Pro:22.04:LTS`.
+        also: further ecosystems whose advisories count, such as `Ubuntu:Pro:22.04:LTS`; those of a
+            stream of Red Hat's, as `Red Hat:rhel_eus:8.4`, before those of `ecosystem`.
         caveat: a sentence about how far the advisories fit, or empty.
     """
 
@@ -53,7 +55,7 @@ class System:
     caveat: str = ""
 
 
-def recognise(files: Mapping[str, bytes]) -> System | None:
+def recognise(files: Mapping[str, bytes], content_sets: Iterable[str] = ()) -> System | None:
     """Tell which system an image has; None if nothing says so.
 
     `etc/os-release` decides, else `usr/lib/os-release`, if it has an `ID`; else the older files of
@@ -61,6 +63,7 @@ def recognise(files: Mapping[str, bytes]) -> System | None:
 
     Args:
         files: contents of those of `FILES` that exist. Any bytes are fine.
+        content_sets: names of Red Hat's repositories that packages are from. Any texts are fine.
     """
     texts = {path: text(files[path]) for path in FILES if path in files}
     releases = [variables(texts.get(path, "")) for path in RELEASES]
@@ -70,7 +73,10 @@ def recognise(files: Mapping[str, bytes]) -> System | None:
         if unnamed is None:
             return None
         release = {**unnamed, "ID": "linux"}
-    return _system(release, texts, files.get(PRO, b""))
+    system = _system(release, texts, files.get(PRO, b""))
+    if system.id == "rhel" and system.ecosystem:
+        return replace(system, also=streams(content_sets, system.version))
+    return system
 
 
 _NOT_IN_ID = re.compile(r"[^a-z0-9._-]+").sub
