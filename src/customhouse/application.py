@@ -375,8 +375,12 @@ OPEN: dict[str, Callable[[Application], Coroutine[Any, Any, Response]]] = {
 
 
 async def _hear_out(request: Request, status: int) -> None:
-    """Read the rest of a body that was refused: closing on a client that sends cuts it off."""
-    if status >= _REFUSED and request.method in _WITH_BODY:
+    """Read the rest of a body that was refused, or that nobody wanted, as that of a GET.
+
+    Closing the connection on a client that sends cuts it off.
+    """
+    is_refused = status >= _REFUSED and request.method in _WITH_BODY
+    if is_refused or (request.method not in _WITH_BODY and request.header(b"content-length")):
         await request.drain(_DRAIN_BYTES, _DRAIN_SECONDS)
 
 

@@ -20,6 +20,9 @@ REFUSED = {
     "no such method": (b"PUT /v1/projects", 405),
     "no such repository": (b"POST /v2/Upper/blobs/uploads/", 400),
     "no JSON": (b"POST /v1/projects", 400),
+    "a GET that is answered": (b"GET /healthz", 200),
+    "a GET that is refused": (b"GET /v1/nothing", 404),
+    "a DELETE": (b"DELETE /v2/p/a/blobs/uploads/none", 404),
 }
 
 
