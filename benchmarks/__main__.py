@@ -20,7 +20,7 @@ from benchmarks.results import Result
 from benchmarks.servers import customhouse, docker_registry, running
 from benchmarks.tools import provide
 
-_QUICK = Effort(rounds=2, seconds=1.0, blob_size=16 << 20)
+_QUICK = Effort(rounds=2, seconds=1.0, blob_size=16 << 20, share=20)
 _BLOBS_A_ROUND = 4  # two ways of pushing, two servers
 _BLOBS_BESIDE = 8
 _BUSY = 0.25  # of each core

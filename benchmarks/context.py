@@ -26,11 +26,13 @@ class Effort:
         rounds: how often both servers are measured, in turns; medians are reported.
         seconds: how long many small requests are sent to one of them in one round.
         blob_size: the length of the large blobs, in bytes.
+        share: how many times fewer images and records the fleet has than what is promised about.
     """
 
     rounds: int = 5
     seconds: float = 3.0
     blob_size: int = 256 << 20
+    share: int = 1
 
 
 @dataclass(frozen=True, slots=True)

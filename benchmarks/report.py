@@ -15,7 +15,7 @@ from rich.table import Table
 from benchmarks.results import Result
 
 _LEFT = ("measurement", "unit")
-_COLUMNS = (*_LEFT, "customhouse", "docker-registry", "ratio", "of rounds", "wanted", "")
+_COLUMNS = (*_LEFT, "customhouse", "peer", "ratio", "of rounds", "wanted", "")
 
 
 def machine() -> str:
@@ -66,7 +66,7 @@ def _row(result: Result) -> tuple[str, ...]:
 
 def table(results: Sequence[Result]) -> Table:
     """The results for a terminal."""
-    shown = Table(title="customhouse beside docker-registry")
+    shown = Table(title="customhouse beside docker-registry, or the peer that is named")
     for column in _COLUMNS:
         justify: Literal["left", "right"] = "left" if column in _LEFT else "right"
         shown.add_column(column, justify=justify, no_wrap=True)

@@ -23,7 +23,6 @@ from customhouse.database.migrations import migrate
 
 _FEED = "fleet"
 _RECORDS, _INVENTORIES, _IMAGES = 500_000, 2_000, 100_000
-_QUICK = 20  # times fewer
 _PAGE = 100
 
 
@@ -48,13 +47,13 @@ class Measured(NamedTuple):
 
 def run(context: Context) -> list[Result]:
     """Make the fleet and its feed, load it, change it."""
-    share = _QUICK if context.effort.seconds < type(context.effort)().seconds else 1
+    share = context.effort.share
     folder = context.folder / "fleet"
     folder.mkdir()
     feed = folder / "all.zip"
     with context.console.status("fleet: making it") as status:
         context.apart(fleet.write_feed, feed, _RECORDS // share)
-        context.apart(_prepare, folder, _INVENTORIES // share, _IMAGES // share)
+        context.apart(prepare, folder, _INVENTORIES // share, _IMAGES // share)
         status.update("fleet: loading and joining")
         measured = context.apart(measure, folder, feed, context.effort.rounds)
     return [
@@ -94,7 +93,8 @@ def measure(folder: Path, feed: Path, rounds: int) -> Measured:
         database.close()
 
 
-def _prepare(folder: Path, inventories: int, count: int) -> None:
+def prepare(folder: Path, inventories: int, count: int) -> None:
+    """Make a database with images in a folder; see `fleet.store_images`."""
     database = _database(folder)
     migrate(database, folder / "backups")
     fleet.store_images(database, inventories, count)

@@ -76,6 +76,7 @@ _RELOAD_SECONDS = 60
 _MAX_CONTROL_BODY = 1024 * 1024
 _REFUSED = 400
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_ANNOUNCES_BODY = (b"content-length", b"transfer-encoding")
 _DRAIN_BYTES = 32 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -379,8 +380,11 @@ async def _hear_out(request: Request, status: int) -> None:
 
     Closing the connection on a client that sends cuts it off.
     """
-    is_refused = status >= _REFUSED and request.method in _WITH_BODY
-    if is_refused or (request.method not in _WITH_BODY and request.header(b"content-length")):
+    if request.method in _WITH_BODY:
+        is_left = status >= _REFUSED
+    else:
+        is_left = any(map(request.header, _ANNOUNCES_BODY))
+    if is_left:
         await request.drain(_DRAIN_BYTES, _DRAIN_SECONDS)
 
 

@@ -37,3 +37,13 @@ def test_connection_lives(server: CustomhouseServer, name: str) -> None:
         assert receive(opened).status == status
         opened.sendall(head(server, b"GET /healthz"))
         assert receive(opened).body == b"ok\n"
+
+
+def test_connection_lives_after_chunks_of_a_get(server: CustomhouseServer) -> None:
+    with connection(server) as opened:
+        opened.sendall(head(server, b"GET /healthz", b"Transfer-Encoding: chunked"))
+        time.sleep(0.2)
+        opened.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY))
+        assert receive(opened).status == 200
+        opened.sendall(head(server, b"GET /healthz"))
+        assert receive(opened).body == b"ok\n"

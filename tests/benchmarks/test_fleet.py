@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
-import customhouse.application  # noqa: F401  # knows every table
 from benchmarks import fleet
 from benchmarks.layer import layer_files
-from benchmarks.measurements.fleet import measure
+from benchmarks.measurements.fleet import measure, prepare
 from customhouse.analysis.contents import IMAGE_CONTENT
 from customhouse.analysis.ecosystems.dpkg import parse
 from customhouse.analysis.findings import FINDING
 from customhouse.analysis.packages import INVENTORY, INVENTORY_PACKAGE
-from customhouse.database import METADATA, Database
-from customhouse.database.migrations import migrate
+from customhouse.database import Database
 from customhouse.registry.manifests import MANIFEST
 
 if TYPE_CHECKING:
@@ -30,10 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a fleet of 300 images and a feed of 3,000 records."""
     made = tmp_path_factory.mktemp("fleet")
     fleet.write_feed(made / "all.zip", 3000)
-    database = Database(f"sqlite:///{made / 'fleet.sqlite'}")
-    migrate(database, made / "backups", METADATA)
-    fleet.store_images(database, 20, 300)
-    database.close()
+    prepare(made, 20, 300)
     return made
 
 

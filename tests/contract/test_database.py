@@ -12,7 +12,17 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, bindparam, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from customhouse.database import Database, Name, Prepared, Transaction, insert, lock, now, upsert
+from customhouse.database import (
+    Database,
+    Name,
+    Prepared,
+    Transaction,
+    among,
+    insert,
+    lock,
+    now,
+    upsert,
+)
 from customhouse.errors import Code, Failure
 
 if TYPE_CHECKING:
@@ -326,3 +336,20 @@ def test_many_at_once(database: Database) -> None:
 
 def test_times_are_microseconds() -> None:
     assert abs(now() / 1_000_000 - time.time()) < 5
+
+
+@pytest.mark.parametrize("others", [0, 100_000])
+def test_any_number_of_values(database: Database, others: int) -> None:
+    names = ["it's", 'a "b"', "\N{SNOWMAN}", "left out"]
+    for value, name in enumerate(names):
+        database.write(add, name, value)
+    by_name = [*names[:3], *map(str, range(others))]
+    by_value = [0, 3, *range(10, 10 + others)]
+
+    def found(tx: Transaction, column: Column[Any], values: list[Any]) -> list[str]:
+        statement = select(ITEM.c.name).where(among(tx, column, values))
+        return list(tx.scalars(statement.order_by(ITEM.c.value)))
+
+    assert database.read(found, ITEM.c.name, by_name) == names[:3]
+    assert database.read(found, ITEM.c.value, by_value) == ["it's", "left out"]
+    assert database.read(found, ITEM.c.name, []) == database.read(found, ITEM.c.value, []) == []

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import customhouse.application  # noqa: F401  # knows every table
-from customhouse.database import METADATA
-from customhouse.database.migrations import migrate
 from customhouse.iam import accounts, policies
 from customhouse.iam.access import Access
 from customhouse.iam.permissions import ROOT, Principal
@@ -17,26 +14,29 @@ from customhouse.iam.roles import ADMINISTRATOR
 from customhouse.oci import digest_of, parse_manifest
 from customhouse.registry import blobs, manifests, repositories
 from customhouse.registry.manifests import ImageFacts
-from tests.contract.engines import database
+from tests.contract.engines import ENGINES
+from tests.support.databases import with_all_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from customhouse.database import Database, Transaction
 
-__all__ = ["ANA", "PROVISIONER", "database", "hold", "make_repository", "push", "schema"]
+__all__ = ["ANA", "PROVISIONER", "database", "hold", "make_repository", "push"]
 
 ANA = Principal("user:ana")
 PROVISIONER = Provisioner(Access(), "iam.test", on_push=True)
 
 
-@pytest.fixture(autouse=True)
-def schema(database: Database, tmp_path: Path) -> None:
-    """Every table."""
-    migrate(database, tmp_path / "backups", METADATA)
-    database.write(accounts.create, "ana")
-    database.write(policies.grant, ROOT, ADMINISTRATOR, ANA.name)
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database of each engine in turn, with an administrator."""
+    made = with_all_tables(request, request.param, tmp_path)
+    made.write(accounts.create, "ana")
+    made.write(policies.grant, ROOT, ADMINISTRATOR, ANA.name)
+    yield made
+    made.close()
 
 
 def make_repository(tx: Transaction, name: str = "p/a") -> int:

@@ -146,21 +146,19 @@ def known(tx: Transaction, feed: str) -> dict[bytes, int]:
 
 def numbers(tx: Transaction, feed: str, names: Collection[str]) -> dict[str, int]:
     """The numbers of those of a feed's advisories that are there, by name."""
-    rows = tx.execute(
-        select(ADVISORY.c.name, ADVISORY.c.id).where(
-            ADVISORY.c.feed == feed, among(tx, ADVISORY.c.name, names)
-        )
-    )
-    return dict(rows.all())
+    return _by_name(tx, feed, names, ADVISORY.c.id)
 
 
 def marks(tx: Transaction, feed: str, names: Collection[str]) -> dict[str, bytes]:
     """The fingerprints of those of a feed's advisories that are there, by name."""
-    rows = tx.execute(
-        select(ADVISORY.c.name, ADVISORY.c.fingerprint).where(
-            ADVISORY.c.feed == feed, among(tx, ADVISORY.c.name, names)
-        )
-    )
+    return _by_name(tx, feed, names, ADVISORY.c.fingerprint)
+
+
+def _by_name(
+    tx: Transaction, feed: str, names: Collection[str], column: Column[Any]
+) -> dict[str, Any]:
+    here = among(tx, ADVISORY.c.name, names)
+    rows = tx.execute(select(ADVISORY.c.name, column).where(ADVISORY.c.feed == feed, here))
     return dict(rows.all())
 
 

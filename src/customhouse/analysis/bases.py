@@ -130,7 +130,7 @@ def _ends(tx: Transaction, numbers: Collection[int], within: Reach) -> set[int]:
         ).join(REPOSITORY)
     )
     here = IMAGE_CONTENT.c.chain_id.in_(numbers)
-    return set(tx.scalars(statement.where(here, holders.permitted(within)).distinct()))
+    return set(tx.scalars(statement.where(here, holders.permitted(tx, within)).distinct()))
 
 
 def _known(tx: Transaction, numbers: Collection[int], within: Reach) -> dict[int, list[Known]]:
@@ -146,7 +146,7 @@ def _known(tx: Transaction, numbers: Collection[int], within: Reach) -> dict[int
                 MANIFEST.c.digest,
             )
             .select_from(IMAGE_CONTENT.join(MANIFEST).join(REPOSITORY_MANIFEST).join(REPOSITORY))
-            .where(IMAGE_CONTENT.c.chain_id == number, holders.permitted(within))
+            .where(IMAGE_CONTENT.c.chain_id == number, holders.permitted(tx, within))
             .order_by(REPOSITORY_MANIFEST.c.manifest_id.desc(), REPOSITORY.c.name)
             .limit(_SHOWN)
         ).all()

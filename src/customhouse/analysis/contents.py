@@ -9,7 +9,6 @@ root.
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,20 +20,19 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    bindparam,
     select,
     update,
 )
 
 from customhouse.analysis.packages import INVENTORY
-from customhouse.database import METADATA, Name, lock, upsert
+from customhouse.database import METADATA, Name, among, lock, upsert
 from customhouse.registry import manifests
 from customhouse.registry.manifests import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import BindParameter, Row
+    from sqlalchemy import Row
 
     from customhouse.database import Transaction
 
@@ -66,7 +64,6 @@ IMAGE_CONTENT = Table(
 )
 
 _LOCK: Final = "layer chains"
-_BATCH: Final = 5000
 
 
 def put(tx: Transaction, digest: str, inventory_id: int, diff_ids: Sequence[str]) -> None:
@@ -95,36 +92,24 @@ def put(tx: Transaction, digest: str, inventory_id: int, diff_ids: Sequence[str]
 def ancestors(tx: Transaction, numbers: Collection[int]) -> dict[int, Row[Any]]:
     """These nodes and all that they stand on, by number: `id`, `parent_id`, `depth`."""
     found: dict[int, Row[Any]] = {}
-    wanted = sorted(numbers)
+    wanted = set(numbers)
+    chain = LAYER_CHAIN.c
     while wanted:
-        below: set[int] = set()
-        for start in range(0, len(wanted), _BATCH):
-            # The numbers are this database's own; bound one by one they cost five times as much.
-            batch = ", ".join(map(str, wanted[start : start + _BATCH]))
-            statement = f"SELECT id, parent_id, depth FROM layer_chain WHERE id IN ({batch})"  # noqa: S608
-            rows = tx.exec_driver_sql(statement).all()
-            found.update(zip(map(itemgetter(0), rows), rows, strict=True))
-            below.update(map(itemgetter(1), rows))
-        wanted = sorted(below - found.keys() - {0})
+        statement = select(chain.id, chain.parent_id, chain.depth).where(
+            among(tx, chain.id, wanted)
+        )
+        rows: list[Any] = list(tx.execute(statement))
+        found.update((row.id, row) for row in rows)
+        wanted = {row.parent_id for row in rows} - found.keys() - {0}
     return found
 
 
 def top_layers(tx: Transaction, numbers: Collection[int]) -> dict[int, str]:
     """The digest of the topmost layer's archive of each of these nodes."""
     rows = tx.execute(
-        select(LAYER_CHAIN.c.id, LAYER_CHAIN.c.layers).where(LAYER_CHAIN.c.id.in_(numbers))
+        select(LAYER_CHAIN.c.id, LAYER_CHAIN.c.layers).where(among(tx, LAYER_CHAIN.c.id, numbers))
     )
     return {number: msgspec.json.decode(layers, type=list[str])[-1] for number, layers in rows}
-
-
-def literals(values: Collection[int] | Collection[str]) -> BindParameter[Any]:
-    """Values of this database's own that are written into a statement, quoted.
-
-    Engines take but so many parameters, 32,766 at the least.
-    """
-    listed: list[Any] = sorted(values)
-    kind = Text if listed and isinstance(listed[0], str) else Integer
-    return bindparam(None, listed, kind, expanding=True, literal_execute=True)
 
 
 def _place(tx: Transaction, diff_ids: Sequence[str]) -> tuple[int | None, int]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, func, or_, select, true, union_all
 
-from customhouse.analysis.contents import IMAGE_CONTENT, literals
+from customhouse.analysis.contents import IMAGE_CONTENT
 from customhouse.analysis.findings import FINDING
 from customhouse.analysis.packages import INVENTORY_PACKAGE, PACKAGE
 from customhouse.analysis.sbom.attached import SBOM_INVENTORY
+from customhouse.database import among
 from customhouse.iam import projects
 from customhouse.iam.permissions import ROOT, Permission, Resource
 from customhouse.iam.projects import ACTIVE, PROJECT
@@ -20,7 +21,7 @@ from customhouse.registry.repositories import REPOSITORY
 from customhouse.registry.tags import TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Row, Select
 
@@ -123,7 +124,7 @@ def page(
     if not sought.packages:
         return []
     name, number = after
-    found = union_all(*_found(sought.packages, within, is_named=True)).subquery()
+    found = union_all(*_found(tx, sought.packages, within, is_named=True)).subquery()
     statement = select(found).order_by(found.c.name, found.c.manifest_id).limit(count)
     if name:
         here = and_(found.c.name == name, found.c.manifest_id > number)
@@ -136,7 +137,8 @@ def is_anywhere(tx: Transaction, packages: Collection[int], within: Reach) -> bo
     if not packages:
         return False
     return any(
-        tx.execute(statement.limit(1)).first() is not None for statement in _found(packages, within)
+        tx.execute(statement.limit(1)).first() is not None
+        for statement in _found(tx, packages, within)
     )
 
 
@@ -148,17 +150,15 @@ def tally(tx: Transaction, sought: Sought, within: Reach) -> Tally:
     bases: Counter[int] = Counter()
     examples: dict[int, int] = {}
     inventories: Counter[int] = Counter()
-    for statement in _found(sought.packages, within):
+    for statement in _found(tx, sought.packages, within):
         for rows in _fetched(tx, statement):
             in_repositories, manifests, of_inventories, on_bases = zip(*rows, strict=True)
             repositories.update(in_repositories)
             inventories.update(of_inventories)
             bases.update(on_bases)
             examples.update(zip(on_bases, manifests, strict=True))
-    in_projects: set[str] = set()
-    for batch in _batches(repositories):
-        projects_of = select(REPOSITORY.c.project).where(REPOSITORY.c.id.in_(batch)).distinct()
-        in_projects.update(tx.scalars(projects_of))
+    here = among(tx, REPOSITORY.c.id, repositories)
+    in_projects = tx.scalars(select(REPOSITORY.c.project).where(here).distinct()).all()
     images = inventories.total()
     return Tally(images, len(repositories), len(in_projects), bases, examples, inventories)
 
@@ -175,7 +175,7 @@ def _fetched(tx: Transaction, statement: Select[Any]) -> Iterator[list[tuple[Any
 
 def packages(tx: Transaction, sought: Sought) -> list[Row[Any]]:
     """The package versions that are sought, and what was found in each."""
-    columns, joined, where = _versions(sought, PACKAGE)
+    columns, joined, where = _versions(tx, sought, PACKAGE)
     return list(tx.execute(select(PACKAGE.c.id, *columns).select_from(joined).where(*where)))
 
 
@@ -183,7 +183,7 @@ def places(tx: Transaction, sought: Sought) -> dict[int, list[int]]:
     """The inventories that have each package that is sought."""
     found: dict[int, list[int]] = {}
     held = INVENTORY_PACKAGE.c
-    here = held.package_id.in_(literals(sought.packages))
+    here = among(tx, held.package_id, sought.packages)
     for rows in _fetched(tx, select(held.package_id, held.inventory_id).where(here)):
         for package, inventory in rows:
             found.setdefault(package, []).append(inventory)
@@ -220,7 +220,7 @@ def tagged(
         & (TAG.c.manifest_id == REPOSITORY_MANIFEST.c.manifest_id),
     )
     columns = (TAG.c.repository_id, TAG.c.manifest_id, TAG.c.name)
-    here = REPOSITORY_MANIFEST.c.manifest_id.in_(literals(manifests))
+    here = among(tx, REPOSITORY_MANIFEST.c.manifest_id, manifests)
     for repository, number, name in tx.execute(select(*columns).select_from(held).where(here)):
         names.setdefault((repository, number), []).append(name)
     found = {}
@@ -234,17 +234,17 @@ def tagged(
     return found
 
 
-def permitted(within: Reach) -> ColumnElement[bool]:
+def permitted(tx: Transaction, within: Reach) -> ColumnElement[bool]:
     """Whether a repository is in reach."""
     if within is None:
         return true()
     # What is sought narrows the search, its place seldom does: as an expression it tempts no
     # engine to begin with the repositories.
-    return func.coalesce(REPOSITORY.c.project, "").in_(literals(within))
+    return among(tx, func.coalesce(REPOSITORY.c.project, ""), within)
 
 
 def _found(
-    packages: Collection[int], within: Reach, *, is_named: bool = False
+    tx: Transaction, packages: Collection[int], within: Reach, *, is_named: bool = False
 ) -> tuple[Select[Any], Select[Any]]:
     """Each image that holds one of these packages, once, with one of the inventories that do.
 
@@ -252,12 +252,13 @@ def _found(
     bills of materials tell of.
 
     Args:
+        tx: the transaction.
         packages: the packages.
         within: where the images are.
         is_named: whether the repository's name is told too.
     """
     holding = select(INVENTORY_PACKAGE.c.inventory_id).where(
-        INVENTORY_PACKAGE.c.package_id.in_(literals(packages))
+        among(tx, INVENTORY_PACKAGE.c.package_id, packages)
     )
     content, held, bill = IMAGE_CONTENT.c, REPOSITORY_MANIFEST.c, SBOM_INVENTORY.c
     own = (
@@ -292,7 +293,7 @@ def _found(
         own, told = (
             each.join(REPOSITORY, REPOSITORY.c.id == held.repository_id) for each in (own, told)
         )
-        own, told = own.where(permitted(within)), told.where(permitted(within))
+        own, told = own.where(permitted(tx, within)), told.where(permitted(tx, within))
     if is_named:
         own = own.add_columns(REPOSITORY.c.name)
         told = told.add_columns(REPOSITORY.c.name).group_by(REPOSITORY.c.name)
@@ -319,7 +320,7 @@ def _described(tx: Transaction, sought: Sought, found: Sequence[Row[Any]]) -> li
     _add_bills(tx, {facts[place].digest: place[1] for place in places}, places)
     rows: dict[int, list[Row[Any]]] = {}
     numbers: set[int] = set().union(*places.values())
-    for row in tx.execute(_matches(sought, numbers)):
+    for row in tx.execute(_matches(tx, sought, numbers)):
         rows.setdefault(row.inventory_id, []).append(row)
     tags = tagged(tx, [(*place, facts[place].digest) for place in places])
     images = []
@@ -369,26 +370,22 @@ def _add_bills(
             places[place].add(inventory)
 
 
-def _matches(sought: Sought, inventories: Collection[int]) -> Select[Any]:
+def _matches(tx: Transaction, sought: Sought, inventories: Collection[int]) -> Select[Any]:
     """The packages that are sought in inventories, with their places."""
-    columns, joined, where = _versions(sought, INVENTORY_PACKAGE.join(PACKAGE))
-    here = INVENTORY_PACKAGE.c.inventory_id.in_(literals(inventories))
+    columns, joined, where = _versions(tx, sought, INVENTORY_PACKAGE.join(PACKAGE))
+    here = among(tx, INVENTORY_PACKAGE.c.inventory_id, inventories)
     return select(INVENTORY_PACKAGE, *columns).select_from(joined).where(here, *where)
 
 
-def _versions(sought: Sought, joined: Any) -> tuple[list[Any], Any, list[ColumnElement[bool]]]:
+def _versions(
+    tx: Transaction, sought: Sought, joined: Any
+) -> tuple[list[Any], Any, list[ColumnElement[bool]]]:
     """What is told of package versions that are sought: columns, from where, and which."""
     names = ("ecosystem", "name", "version", "arch", "source", "source_version")
     columns: list[Any] = [PACKAGE.c[name] for name in names]
-    where: list[ColumnElement[bool]] = [PACKAGE.c.id.in_(literals(sought.packages))]
+    where: list[ColumnElement[bool]] = [among(tx, PACKAGE.c.id, sought.packages)]
     if sought.vulnerability:
         columns += [FINDING.c.severity, FINDING.c.fixed_version, FINDING.c.status]
         joined = joined.join(FINDING, FINDING.c.package_id == PACKAGE.c.id)
         where.append(FINDING.c.vulnerability_id == sought.vulnerability)
     return columns, joined, where
-
-
-def _batches(numbers: Iterable[int]) -> Iterable[list[int]]:
-    listed = sorted(numbers)
-    for start in range(0, len(listed), _BATCH):
-        yield listed[start : start + _BATCH]
